@@ -1,0 +1,44 @@
+//! The catalogue of event types: what can stand in the `type` of an event that is not simply a resource being created, updated or deleted.
+
+pub struct EventType {
+    pub name: &'static str,
+    pub level: Level,
+    /// What it means, for people.
+    pub about: &'static str,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    Info,
+    Warning,
+    Error,
+}
+
+const fn row(name: &'static str, level: Level, about: &'static str) -> EventType {
+    EventType { name, level, about }
+}
+
+pub static CATALOGUE: &[EventType] = &[
+    row("lease.bound", Level::Info, "A client was given a lease"),
+    row("lease.released", Level::Info, "A client gave its lease back, or an operator did"),
+    row("lease.declined", Level::Warning, "A client found its address in use by somebody else"),
+    row("lease.expired", Level::Info, "A lease ended and was not renewed"),
+    row("rack.joined", Level::Info, "A rack joined with a token"),
+    row("rack.renewed", Level::Info, "A rack renewed its certificate"),
+    row("rack.join-refused", Level::Warning, "A rack was not let in"),
+    row("rack.revoked", Level::Warning, "A rack's certificates were revoked"),
+    row("rack.connected", Level::Info, "A rack opened its stream"),
+    row("rack.disconnected", Level::Warning, "A rack's stream ended"),
+    row("scope.applied", Level::Info, "A rack applied a configuration"),
+    row(
+        "scope.refused",
+        Level::Error,
+        "A rack refused a configuration and serves the last good one",
+    ),
+    row("facts.collapsed", Level::Warning, "A rack's queue was full; it sent one snapshot instead"),
+    row("region.epoch", Level::Warning, "The database was rolled back; a new epoch began"),
+];
+
+pub fn by_name(name: &str) -> Option<&'static EventType> {
+    CATALOGUE.iter().find(|row| row.name == name)
+}
