@@ -1,8 +1,11 @@
 //! The catalogue of DHCPv4 options: a row says how an option is named, what its value is and who may set it. Region checks by it, the engine encodes by
 //! it, CLI and pages list it. A new option is a row here.
 
-use ipnet::Ipv4Net;
-use std::{collections::BTreeMap, fmt, net::Ipv4Addr, str::FromStr};
+mod value;
+
+pub use value::{OptionValue, Route};
+
+use std::collections::BTreeMap;
 
 use crate::Refusal;
 
@@ -119,51 +122,64 @@ pub fn by_name(name: &str) -> Option<&'static DhcpOption> {
     CATALOGUE.iter().find(|row| row.name == name)
 }
 
-/// One option's value, of the kind that the catalogue gives it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum OptionValue {
-    Address(Ipv4Addr),
-    Addresses(Vec<Ipv4Addr>),
-    Text(String),
-    Byte(u8),
-    Short(u16),
-    Long(u32),
-    SignedLong(i32),
-    Flag(bool),
-    Domains(Vec<String>),
-    Routes(Vec<Route>),
-    Bytes(Vec<u8>),
-}
-
-/// One classless static route (RFC 3442); a router of 0.0.0.0 means "on this link".
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Route {
-    pub destination: Ipv4Net,
-    pub router: Ipv4Addr,
-}
-
-/// `10.1.0.0/16=10.0.0.1`
-impl FromStr for Route {
-    type Err = Refusal;
-
-    fn from_str(text: &str) -> Result<Self, Refusal> {
-        let wrong = || Refusal::new("must be DESTINATION=ROUTER, such as 10.1.0.0/16=10.0.0.1");
-        let (destination, router) = text.split_once('=').ok_or_else(wrong)?;
-        let destination: Ipv4Net = destination.trim().parse().map_err(|_| wrong())?;
-        let router = router.trim().parse().map_err(|_| wrong())?;
-        if destination.trunc() != destination {
-            let network = destination.trunc();
-            return Err(Refusal::new(format!("has host bits set; its network is {network}")));
-        }
-        Ok(Self { destination, router })
-    }
-}
-
-impl fmt::Display for Route {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}={}", self.destination, self.router)
-    }
-}
-
 /// Options by code, each at most once.
 pub type OptionSet = BTreeMap<u8, OptionValue>;
+
+/// The row of an option that is named by name or by code.
+pub fn find(name_or_code: &str) -> Result<&'static DhcpOption, Refusal> {
+    let row = match name_or_code.parse() {
+        Ok(code) => by_code(code),
+        Err(_) => by_name(name_or_code),
+    };
+    row.ok_or_else(|| Refusal::new("is no option of the catalogue, by name or by code"))
+}
+
+/// An option that an operator sets freely; one that is computed, or has a field of its own, is refused.
+pub fn parse(name_or_code: &str, text: &str) -> Result<(u8, OptionValue), Refusal> {
+    let row = find(name_or_code)?;
+    match row.source {
+        Free => Ok((row.code, OptionValue::parse(row.kind, text)?)),
+        Field(field) => Err(Refusal::new(format!("{} is set by the field {field}", row.name))),
+        Computed => {
+            Err(Refusal::new(format!("{} is computed for each reply; it cannot be set", row.name)))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_catalogue_is_in_order_and_names_each_option_once() {
+        assert!(CATALOGUE.windows(2).all(|pair| pair[0].code < pair[1].code));
+        for row in CATALOGUE {
+            assert_eq!(by_name(row.name).map(|found| found.code), Some(row.code));
+        }
+    }
+
+    #[test]
+    fn options_are_set_by_name_or_code_and_only_where_they_are_free() {
+        let rows = [
+            ("root-path", "/srv", Ok((17, OptionValue::Text("/srv".into())))),
+            ("17", "/srv", Ok((17, OptionValue::Text("/srv".into())))),
+            ("6", "10.0.0.1", Err("dns_servers")),
+            ("routers", "10.0.0.1", Err("gateway")),
+            ("51", "60", Err("computed")),
+            ("lease-time", "60", Err("computed")),
+            ("54", "10.0.0.1", Err("computed")),
+            ("58", "60", Err("computed")),
+            ("rebinding-time", "60", Err("computed")),
+            ("999", "1", Err("no option")),
+            ("rout", "1", Err("no option")),
+            ("boot-size", "x", Err("number")),
+        ];
+        for (name, text, expected) in rows {
+            match (parse(name, text), expected) {
+                (Ok(got), Ok(expected)) => assert_eq!(got, expected),
+                (Err(refusal), Err(part)) => assert!(refusal.0.contains(part), "{}", refusal.0),
+                (got, _) => panic!("{name}={text}: {got:?}"),
+            }
+        }
+    }
+}
