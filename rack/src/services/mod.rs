@@ -1,0 +1,3 @@
+//! What a rack does for the machines beside it.
+
+pub mod dhcp;
