@@ -1,4 +1,4 @@
-//! The centre, in miniature. Knows nothing of packets.
+#![doc = include_str!("../README.md")]
 
 pub mod api;
 pub mod auth;
@@ -7,6 +7,7 @@ pub mod events;
 pub mod operations;
 pub mod resources;
 
+use runtime::{clock::Clock, tasks::Tasks};
 use std::sync::Arc;
 
 /// What every door needs to call an operation.
@@ -14,12 +15,16 @@ use std::sync::Arc;
 pub struct Region {
     pub db: db::Db,
     pub bell: Arc<events::Bell>,
+    pub tasks: Tasks,
+    pub clock: Clock,
 }
 
 impl Region {
-    pub fn open(url: &str) -> anyhow::Result<Self> {
-        let region = Self { db: db::Db::open(url)?, bell: Arc::new(events::Bell::new()) };
-        events::hear_other_processes(url, region.bell.clone())?;
-        Ok(region)
+    /// `database` is a `postgres://` URL, or the path of a SQLite file, which is made when there is none.
+    pub async fn open(database: &str, tasks: Tasks, clock: Clock) -> Result<Self, db::OpenError> {
+        let db = db::Db::open(database).await?;
+        let bell = Arc::new(events::Bell::new());
+        events::hear_other_processes(database, bell.clone())?;
+        Ok(Self { db, bell, tasks, clock })
     }
 }
