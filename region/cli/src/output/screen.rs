@@ -1,0 +1,37 @@
+//! The two streams that a command writes to, and what they can take.
+
+use std::io::{self, IsTerminal, Write};
+
+/// Standard output is for the answer, standard error for what is said along the way.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Screen {
+    /// None when it is no terminal: nothing is cut then.
+    pub(crate) width: Option<usize>,
+    pub(crate) colour: bool,
+}
+
+impl Screen {
+    pub(crate) fn of_stdout() -> Self {
+        let terminal = io::stdout().is_terminal();
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+            || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let width = || terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
+        Self { width: terminal.then(width).flatten(), colour: terminal && !plain }
+    }
+
+    pub(crate) fn print(self, text: &str) -> io::Result<()> {
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(text.as_bytes())?;
+        stdout.flush()
+    }
+}
+
+impl Screen {
+    pub(crate) fn bold(self, text: &str) -> String {
+        self.paint("1", text)
+    }
+
+    fn paint(self, code: &str, text: &str) -> String {
+        if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+}

@@ -1,0 +1,169 @@
+//! Resources as tables, JSON and YAML; which fields are columns is in the contract.
+
+use clap::ArgMatches;
+use prost_reflect::{DynamicMessage, SerializeOptions};
+use proto::describe::{Field, Kind, Shown, meta};
+use serde_json::{Map, Value};
+
+use super::{Screen, table::Layout};
+use crate::{failure::Failure, grammar};
+
+/// What region sets on every resource.
+const META: [&str; 5] = ["id", "key", "revision", "created_at", "updated_at"];
+const NOTHING: &str = "-";
+
+/// How the answer was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    Table,
+    Wide,
+    Json,
+    Yaml,
+    /// JSON of these fields only.
+    Fields(Vec<String>),
+}
+
+/// A kind in the form that was asked for.
+#[derive(Clone)]
+pub(crate) struct Shape {
+    pub(crate) kind: &'static Kind,
+    pub(crate) form: Form,
+    pub(crate) screen: Screen,
+}
+
+impl Shape {
+    pub(crate) fn of(
+        kind: &'static Kind,
+        arguments: &ArgMatches,
+        screen: Screen,
+    ) -> anyhow::Result<Self> {
+        let form = match arguments.get_many::<String>("json") {
+            Some(fields) => Form::Fields(known(kind, fields)?),
+            None => match grammar::word(arguments, "output").as_str() {
+                "wide" => Form::Wide,
+                "json" => Form::Json,
+                "yaml" => Form::Yaml,
+                _ => Form::Table,
+            },
+        };
+        Ok(Self { kind, form, screen })
+    }
+
+    /// One resource: its fields below each other, or the whole of it.
+    pub(crate) fn one(&self, item: &DynamicMessage) -> anyhow::Result<String> {
+        match self.form {
+            Form::Table | Form::Wide => Ok(self.card(item)),
+            Form::Json | Form::Fields(_) => pretty(&self.value(item)?),
+            Form::Yaml => Ok(serde_yaml_ng::to_string(&self.value(item)?)?),
+        }
+    }
+
+    pub(crate) fn many(&self, items: &[DynamicMessage]) -> anyhow::Result<String> {
+        let values = || items.iter().map(|item| self.value(item)).collect::<Result<Vec<_>, _>>();
+        match self.form {
+            Form::Table | Form::Wide => Ok(self.table(items)),
+            Form::Json | Form::Fields(_) => pretty(&Value::Array(values()?)),
+            Form::Yaml => Ok(serde_yaml_ng::to_string(&values()?)?),
+        }
+    }
+
+    /// The resource, or those fields of it that were asked for.
+    pub(crate) fn value(&self, item: &DynamicMessage) -> anyhow::Result<Value> {
+        let all = json(item)?;
+        let Form::Fields(fields) = &self.form else { return Ok(all) };
+        let value = |name: &String| {
+            let found = all.get(name).or_else(|| all.get("meta")?.get(name));
+            (name.clone(), found.cloned().unwrap_or(Value::Null))
+        };
+        Ok(Value::Object(fields.iter().map(value).collect::<Map<_, _>>()))
+    }
+
+    fn table(&self, items: &[DynamicMessage]) -> String {
+        let columns = self.columns();
+        let mut rows = vec![header(&columns)];
+        rows.extend(items.iter().map(|item| self.row(&columns, item)));
+        let layout = Layout::fit(&rows, &self.right(&columns), self.screen.width);
+        let body = rows.iter().skip(1).map(|row| layout.line(row, |_, cell| cell.to_owned()));
+        std::iter::once(layout.line(&rows[0], |_, cell| self.screen.bold(cell)))
+            .chain(body)
+            .collect()
+    }
+
+    pub(crate) fn columns(&self) -> Vec<&'static str> {
+        let most = if self.form == Form::Wide { Shown::Wide } else { Shown::Column };
+        let shown = |field: &&Field| field.shown <= most && field.shown != Shown::Detail;
+        let fields = self.kind.fields.iter().filter(shown).map(|field| field.name.as_str());
+        std::iter::once("key").chain(fields).collect()
+    }
+
+    pub(crate) fn row(&self, columns: &[&str], item: &DynamicMessage) -> Vec<String> {
+        columns.iter().map(|name| cell(self.kind, item, name)).collect()
+    }
+
+    pub(crate) fn right(&self, columns: &[&str]) -> Vec<bool> {
+        columns.iter().map(|name| self.kind.field(name).is_some_and(is_number)).collect()
+    }
+
+    fn card(&self, item: &DynamicMessage) -> String {
+        let fields = self.kind.fields.iter().map(|field| field.name.as_str());
+        let names = META.into_iter().take(1).chain(["key"]).chain(fields).chain([
+            "revision",
+            "created_at",
+            "updated_at",
+        ]);
+        let rows: Vec<Vec<String>> =
+            names.map(|name| vec![name.to_owned(), cell(self.kind, item, name)]).collect();
+        let layout = Layout::fit(&rows, &[], None);
+        let style = |column: usize, cell: &str| match column {
+            0 => self.screen.bold(cell),
+            _ => cell.to_owned(),
+        };
+        rows.iter().map(|row| layout.line(row, style)).collect()
+    }
+}
+
+/// A message as JSON with the contract's own field names, 64-bit numbers as numbers.
+pub(crate) fn json(item: &DynamicMessage) -> anyhow::Result<Value> {
+    let options = SerializeOptions::new()
+        .use_proto_field_name(true)
+        .skip_default_fields(false)
+        .stringify_64_bit_integers(false);
+    Ok(item.serialize_with_options(serde_json::value::Serializer, &options)?)
+}
+
+pub(crate) fn header(columns: &[&str]) -> Vec<String> {
+    columns.iter().map(|name| name.replace('_', " ").to_uppercase()).collect()
+}
+
+fn pretty(value: &Value) -> anyhow::Result<String> {
+    Ok(serde_json::to_string_pretty(value)? + "\n")
+}
+
+fn known<'a>(kind: &Kind, fields: impl Iterator<Item = &'a String>) -> anyhow::Result<Vec<String>> {
+    let fields: Vec<String> = fields.map(|name| name.trim().replace('-', "_")).collect();
+    let is_known = |name: &&String| kind.field(name).is_some() || META.contains(&name.as_str());
+    let unknown: Vec<&str> =
+        fields.iter().filter(|name| !is_known(name)).map(String::as_str).collect();
+    if unknown.is_empty() {
+        return Ok(fields);
+    }
+    let names = kind.fields.iter().map(|field| field.name.as_str());
+    let all: Vec<&str> = META.into_iter().chain(names).collect();
+    Err(Failure::usage(format!(
+        "--json {}: a {} has no such field; these are its fields: {}",
+        unknown.join(","),
+        kind.noun,
+        all.join(", ")
+    )))
+}
+
+fn cell(kind: &Kind, item: &DynamicMessage, name: &str) -> String {
+    let text = kind.field(name).map_or_else(|| meta(item, name), |field| field.show(item));
+    if text.is_empty() { NOTHING.into() } else { text.replace(['\n', '\t'], " ") }
+}
+
+fn is_number(field: &Field) -> bool {
+    use prost_reflect::Kind;
+    let numbers = [Kind::Int32, Kind::Int64, Kind::Uint32, Kind::Uint64];
+    !field.is_list() && numbers.contains(&field.descriptor.kind())
+}

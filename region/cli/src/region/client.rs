@@ -1,0 +1,136 @@
+//! One connection to region and the calls that every kind has.
+
+use anyhow::Context;
+use prost_reflect::{DynamicMessage, MethodDescriptor};
+use proto::describe::Kind;
+use tonic::{
+    Request, Status, Streaming,
+    client::Grpc,
+    codegen::http::uri::PathAndQuery,
+    metadata::{Ascii, MetadataValue},
+    transport::{Channel, Endpoint},
+};
+
+use super::{Fill, Read, codec::Dynamic};
+use crate::{failure::Failure, profile::Target};
+
+/// A page of the longest kinds still fits; a single resource never comes near it.
+const LARGEST_ANSWER: usize = 64 << 20;
+
+pub(crate) struct Client {
+    grpc: Grpc<Channel>,
+    token: Option<MetadataValue<Ascii>>,
+}
+
+/// What a call brought back.
+pub(crate) struct Answer {
+    pub(crate) item: DynamicMessage,
+    /// Where the log stood after a write; what `--wait` waits for.
+    pub(crate) cursor: Option<String>,
+}
+
+impl Client {
+    pub(crate) async fn connect(target: &Target) -> anyhow::Result<Self> {
+        let channel = Endpoint::from_shared(target.server.clone())
+            .with_context(|| format!("--server {:?}", target.server))?
+            .connect()
+            .await
+            .map_err(|error| Failure::unreachable(&target.server, &error))?;
+        let token = target.token.as_ref().map(|token| format!("Bearer {token}").parse());
+        let mut token: Option<MetadataValue<Ascii>> =
+            token.transpose().context("the token holds characters that no token has")?;
+        token.iter_mut().for_each(|token| token.set_sensitive(true));
+        Ok(Self { grpc: Grpc::new(channel).max_decoding_message_size(LARGEST_ANSWER), token })
+    }
+
+    /// One of the methods that a kind has, by its name in the contract.
+    pub(crate) async fn call(
+        &mut self,
+        kind: &Kind,
+        method: &str,
+        fill: impl FnOnce(&mut DynamicMessage) -> &mut DynamicMessage,
+    ) -> anyhow::Result<Answer> {
+        let method = method_of(kind, method)?;
+        let mut request = DynamicMessage::new(method.input());
+        fill(&mut request);
+        self.unary(&method, request).await
+    }
+
+    pub(crate) async fn unary(
+        &mut self,
+        method: &MethodDescriptor,
+        request: DynamicMessage,
+    ) -> anyhow::Result<Answer> {
+        self.ready().await?;
+        let answer =
+            self.grpc.unary(self.request(request), path(method)?, Dynamic(method.output())).await?;
+        let cursor = answer.metadata().get("hostler-cursor");
+        let cursor = cursor.and_then(|cursor| cursor.to_str().ok()).map(str::to_owned);
+        Ok(Answer { item: answer.into_inner(), cursor })
+    }
+
+    pub(crate) async fn stream(
+        &mut self,
+        method: &MethodDescriptor,
+        request: DynamicMessage,
+    ) -> anyhow::Result<Streaming<DynamicMessage>> {
+        self.ready().await?;
+        let request = self.request(request);
+        let answer =
+            self.grpc.server_streaming(request, path(method)?, Dynamic(method.output())).await?;
+        Ok(answer.into_inner())
+    }
+
+    pub(crate) async fn get(&mut self, kind: &Kind, id: &str) -> anyhow::Result<DynamicMessage> {
+        Ok(self.call(kind, "Get", |request| request.text("id", id)).await?.item)
+    }
+
+    /// Every page.
+    pub(crate) async fn list(
+        &mut self,
+        kind: &Kind,
+        filter: &str,
+        order: &str,
+    ) -> anyhow::Result<Vec<DynamicMessage>> {
+        let (mut items, mut token) = (Vec::new(), String::new());
+        loop {
+            let page = self
+                .call(kind, "List", |request| {
+                    request
+                        .text("filter", filter)
+                        .text("order_by", order)
+                        .text("page_token", &token)
+                })
+                .await?
+                .item;
+            items.extend(page.messages_of("items"));
+            token = page.text_of("next_page_token");
+            if token.is_empty() {
+                return Ok(items);
+            }
+        }
+    }
+
+    async fn ready(&mut self) -> Result<(), Status> {
+        self.grpc.ready().await.map_err(|error| Status::unavailable(error.to_string()))
+    }
+
+    fn request(&self, message: DynamicMessage) -> Request<DynamicMessage> {
+        let mut request = Request::new(message);
+        if let Some(token) = &self.token {
+            request.metadata_mut().insert("authorization", token.clone());
+        }
+        request
+    }
+}
+
+pub(crate) fn method_of(kind: &Kind, name: &str) -> anyhow::Result<MethodDescriptor> {
+    kind.service
+        .methods()
+        .find(|method| method.name() == name)
+        .with_context(|| format!("a {} cannot {}", kind.noun, name.to_lowercase()))
+}
+
+fn path(method: &MethodDescriptor) -> anyhow::Result<PathAndQuery> {
+    Ok(format!("/{}/{}", method.parent_service().full_name(), method.name()).parse()?)
+}

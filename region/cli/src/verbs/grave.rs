@@ -1,0 +1,85 @@
+//! What goes when something is taken away: shown before it is asked for.
+
+use prost_reflect::DynamicMessage;
+use proto::describe::{KINDS, Kind, meta};
+
+use super::Task;
+use crate::{ask, grammar};
+
+/// So many of a kind are named; more are counted.
+const NAMED: usize = 5;
+
+struct Row {
+    noun: &'static str,
+    verb: &'static str,
+    /// What happens, for the one who is asked.
+    what: &'static str,
+}
+
+/// Verbs that take something away, beside the deletion that every kind may have.
+const OWN: &[Row] = &[
+    Row {
+        noun: "rack",
+        verb: "revoke",
+        what: "its certificates are worth nothing from now on, and its stream ends at once; it goes on serving what it has until it is stopped. To come back it needs a new join token",
+    },
+    Row {
+        noun: "lease",
+        verb: "release",
+        what: "its address becomes free for others, while the client may still be using it",
+    },
+];
+
+/// Whether a verb must be confirmed.
+pub(crate) fn is(kind: &Kind, verb: &str) -> bool {
+    verb == "delete" || OWN.iter().any(|row| row.noun == kind.noun && row.verb == verb)
+}
+
+/// Whether it asks here: not for verbs that take nothing away, nor where --yes or --dry-run was said.
+pub(crate) fn asks(task: &Task<'_>, verb: &str) -> bool {
+    let said = |flag| grammar::typed::<bool>(task.arguments, flag).unwrap_or_default();
+    is(task.kind, verb) && !said("yes") && !said("dry_run")
+}
+
+/// Shows what goes, and asks.
+pub(crate) async fn ask(
+    task: &mut Task<'_>,
+    verb: &str,
+    item: &DynamicMessage,
+) -> anyhow::Result<()> {
+    if !asks(task, verb) {
+        return Ok(());
+    }
+    let (noun, key) = (&task.kind.noun, meta(item, "key"));
+    let mut text = format!("This will {verb} {noun} {key}");
+    match OWN.iter().find(|row| row.noun == noun && row.verb == verb) {
+        Some(row) => text += &format!(": {}.", row.what),
+        None => text.push('.'),
+    }
+    for (what, keys) in naming(task, &key).await? {
+        text += &format!("\n  {}", named(&what, &keys));
+    }
+    ask::whether(&text, &format!("{verb} it"))
+}
+
+/// The resources whose fields name this one, by kind.
+async fn naming(task: &mut Task<'_>, key: &str) -> anyhow::Result<Vec<(String, Vec<String>)>> {
+    let mut found = Vec::new();
+    for kind in KINDS.iter() {
+        for (_, field) in kind.references().filter(|(noun, _)| *noun == task.kind.noun) {
+            let items = task.client.list(kind, &format!("{field}={key}"), "").await?;
+            let keys: Vec<String> = items.iter().map(|item| meta(item, "key")).collect();
+            if !keys.is_empty() {
+                let noun = if keys.len() == 1 { &kind.noun } else { &kind.plural };
+                found.push((format!("{} {noun} by {field}", keys.len()), keys));
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn named(what: &str, keys: &[String]) -> String {
+    let shown: Vec<&str> = keys.iter().take(NAMED).map(String::as_str).collect();
+    let more = if keys.len() > NAMED { ", .." } else { "" };
+    format!("it is named by {what}: {}{more}", shown.join(", "))
+}

@@ -1,0 +1,79 @@
+//! Verbs that one kind alone has: their names, flags and help are those of the method and its request.
+
+use prost_reflect::{DynamicMessage, MethodDescriptor};
+use proto::describe::{self, Field, Kind, meta};
+
+use super::{Task, grave, typed, wait};
+use crate::{
+    failure::{Exit, Failure},
+    grammar,
+    output::Shape,
+    region::Fill,
+};
+
+/// Fields of a request that have their own place on the command line.
+const PLACED: [&str; 2] = ["id", "write"];
+
+/// What can be said with the verb, besides whom it is about and what goes with every write.
+pub(crate) fn parameters(method: &MethodDescriptor) -> Vec<Field> {
+    let request = method.input();
+    let fields = request.fields().filter(|field| !PLACED.contains(&field.name()));
+    fields.map(Field::new).collect()
+}
+
+pub(crate) fn has(method: &MethodDescriptor, field: &str) -> bool {
+    method.input().get_field_by_name(field).is_some()
+}
+
+pub(crate) fn method_of_verb(kind: &'static Kind, verb: &str) -> Option<MethodDescriptor> {
+    grammar::own_methods(kind).find(|method| grammar::verb_of(method) == verb)
+}
+
+pub(super) async fn run(task: &mut Task<'_>, method: &MethodDescriptor) -> anyhow::Result<Exit> {
+    let shape = Shape::of(task.kind, task.arguments, task.screen)?;
+    let verb = grammar::verb_of(method);
+    let mut request = DynamicMessage::new(method.input());
+    fill(task, method, &mut request)?;
+    let mut key = String::new();
+    if has(method, "id") {
+        let found = task.client.get(task.kind, &grammar::word(task.arguments, "id")).await?;
+        key = meta(&found, "key");
+        request.text("id", &meta(&found, "id"));
+        grave::ask(task, &verb, &found).await?;
+    }
+    if has(method, "write") {
+        request.write(&typed::write(task.arguments));
+    }
+    let answer = task.call(method, request).await?;
+    let text = if method.output() == task.kind.message {
+        shape.one(&answer.item)?
+    } else if method.output().fields().next().is_none() {
+        format!("{} {key}: {verb} done\n", task.kind.noun)
+    } else {
+        serde_yaml_ng::to_string(&crate::output::json(&answer.item)?)?
+    };
+    task.screen.print(&text)?;
+    wait::after(task, &answer).await
+}
+
+fn fill(
+    task: &Task<'_>,
+    method: &MethodDescriptor,
+    request: &mut DynamicMessage,
+) -> anyhow::Result<()> {
+    let mut wrong = Vec::new();
+    for field in parameters(method) {
+        let Some(text) = grammar::typed::<String>(task.arguments, &field.name) else { continue };
+        match field.parse(&text) {
+            Ok(value) => request.set_field(&field.descriptor, value),
+            Err(rule) => wrong.push(format!("{}: {text:?} {rule}", field.name)),
+        }
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(Failure::usage(wrong.join("\n  "))) }
+}
+
+/// The help of a verb.
+pub(crate) fn about(kind: &Kind, method: &MethodDescriptor) -> String {
+    let said = describe::about_method(method);
+    if said.is_empty() { format!("{} of a {}", grammar::verb_of(method), kind.noun) } else { said }
+}

@@ -1,0 +1,66 @@
+//! Flags into a message.
+
+use clap::ArgMatches;
+use prost_reflect::DynamicMessage;
+use proto::{
+    describe::{Field, Kind},
+    v1,
+};
+
+use crate::{failure::Failure, grammar};
+
+/// What the flags say, and which fields they name. Every bad flag is told, not the first.
+pub(crate) fn item(
+    kind: &'static Kind,
+    arguments: &ArgMatches,
+) -> anyhow::Result<(DynamicMessage, Vec<String>)> {
+    let mut wrong = Vec::new();
+    let mut given = flags(kind, arguments);
+    for pair in arguments.try_get_many::<String>("set").ok().flatten().into_iter().flatten() {
+        match set(kind, pair) {
+            Ok(pair) => given.push(pair),
+            Err(rule) => wrong.push(rule),
+        }
+    }
+    let (mut item, mut mask) = (DynamicMessage::new(kind.message.clone()), Vec::new());
+    for (field, text) in given {
+        mask.push(field.name.clone());
+        match field.parse(&text) {
+            Ok(value) => item.set_field(&field.descriptor, value),
+            Err(rule) => wrong.push(format!("{}: {text:?} {rule}", field.name)),
+        }
+    }
+    if wrong.is_empty() { Ok((item, mask)) } else { Err(Failure::usage(wrong.join("\n  "))) }
+}
+
+fn flags(kind: &'static Kind, arguments: &ArgMatches) -> Vec<(&'static Field, String)> {
+    let values = |field: &'static Field| {
+        let values = arguments.try_get_many::<String>(&field.name).ok()??;
+        Some((field, values.map(String::as_str).collect::<Vec<_>>().join(",")))
+    };
+    kind.fields.iter().filter_map(values).collect()
+}
+
+fn set(kind: &'static Kind, pair: &str) -> Result<(&'static Field, String), String> {
+    let (name, value) =
+        pair.split_once('=').ok_or_else(|| format!("--set {pair}: must be FIELD=VALUE"))?;
+    let field = kind.field(&name.replace('-', "_")).ok_or_else(|| {
+        let names: Vec<&str> = kind.fields.iter().map(|field| field.name.as_str()).collect();
+        format!(
+            "--set {name}: a {} has no such field; these are its fields: {}",
+            kind.noun,
+            names.join(", ")
+        )
+    })?;
+    Ok((field, value.to_owned()))
+}
+
+pub(crate) fn write(arguments: &ArgMatches) -> v1::Write {
+    v1::Write {
+        request_id: grammar::typed(arguments, "request_id")
+            .unwrap_or_else(|| uuid::Uuid::now_v7().to_string()),
+        message: grammar::word(arguments, "message"),
+        expected_revision: grammar::typed(arguments, "revision").unwrap_or_default(),
+        validate_only: grammar::typed(arguments, "dry_run").unwrap_or_default(),
+    }
+}
