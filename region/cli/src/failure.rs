@@ -1,8 +1,11 @@
 //! How a command ends: what a shell sees, and what a person reads.
 
+use runtime::tls::Fingerprint;
 use std::{error::Error, process::ExitCode};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
+
+use crate::profile::Server;
 
 /// The exit codes; `HELP` is what the command's help says of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,11 +44,23 @@ pub(crate) enum Failure {
         "no region answers at {server} ({cause})\n  Is it running, and is that its address? --server or HOSTLER_SERVER says where."
     )]
     Unreachable { server: String, cause: String },
+    #[error(
+        "nothing says how to know the region at {server}\n  Log in with: hostler login {server}\n  or give its authority in HOSTLER_CA, or its fingerprint in HOSTLER_FINGERPRINT."
+    )]
+    NoTrust { server: String },
+    #[error(
+        "{server} is not the region that was trusted, so nothing was said to it\n  expected fingerprint  {expected}\n  shown fingerprint     {shown}\n  If the region was set up anew, log in again: hostler login {server}\n  If not, somebody else may be answering in its place."
+    )]
+    WrongCertificate { server: String, expected: Fingerprint, shown: Fingerprint },
+    #[error(
+        "{server} cannot be trusted ({cause})\n  Is that the name in its certificate, and is it signed by the authority that was given?"
+    )]
+    Untrusted { server: String, cause: String },
 }
 
 impl Failure {
-    pub(crate) fn unreachable(server: &str, error: &dyn Error) -> Self {
-        Self::Unreachable { server: server.to_owned(), cause: innermost(error) }
+    pub(crate) fn unreachable(server: &Server, error: &dyn Error) -> Self {
+        Self::Unreachable { server: server.to_string(), cause: innermost(error) }
     }
 
     pub(crate) fn usage(text: impl Into<String>) -> anyhow::Error {
@@ -56,7 +71,12 @@ impl Failure {
 pub(crate) fn exit_of(error: &anyhow::Error) -> Exit {
     match error.downcast_ref::<Failure>() {
         Some(Failure::Usage(_)) => return Exit::Usage,
-        Some(Failure::Unreachable { .. }) => return Exit::Unreachable,
+        Some(Failure::NoTrust { .. }) => return Exit::Usage,
+        Some(
+            Failure::Unreachable { .. }
+            | Failure::WrongCertificate { .. }
+            | Failure::Untrusted { .. },
+        ) => return Exit::Unreachable,
         None => {}
     }
     match error.downcast_ref::<Status>() {

@@ -21,6 +21,7 @@ pub(crate) fn hostler() -> Command {
         .args(global())
         .subcommands(nouns::all())
         .subcommands(files())
+        .subcommands(logins())
         .subcommand(
             Command::new("completions").about("Print completions for a shell").arg(
                 Arg::new("shell")
@@ -30,14 +31,54 @@ pub(crate) fn hostler() -> Command {
         )
 }
 
-fn global() -> [Arg; 1] {
-    [Arg::new("server")
-        .long("server")
-        .env("HOSTLER_SERVER")
-        .hide_env_values(true)
-        .value_name("URL")
-        .global(true)
-        .help("The region, for example https://region.example:7240")]
+fn global() -> [Arg; 2] {
+    [
+        Arg::new("server")
+            .long("server")
+            .value_name("URL")
+            .global(true)
+            .help("The region, for example https://region.example:7240 [env: HOSTLER_SERVER]"),
+        Arg::new("profile")
+            .long("profile")
+            .value_name("PROFILE")
+            .global(true)
+            .help("The login to use, where there are several [env: HOSTLER_PROFILE]"),
+    ]
+}
+
+fn logins() -> [Command; 2] {
+    let name = || Arg::new("name").value_name("PROFILE").required(true);
+    let login =
+        Command::new("login")
+            .about("Log in to a region: know it by its certificate, be known to it by a token")
+            .arg(Arg::new("url").value_name("URL").required(true).help("https://REGION:7240"))
+            .arg(
+                Arg::new("token").long("token").value_name("FILE").help(
+                    "The file that holds the token, - for standard input; asked for otherwise",
+                ),
+            )
+            .arg(
+                Arg::new("fingerprint").long("fingerprint").value_name("SHA256").help(
+                    "Of the region's certificate or of its authority; shown and asked otherwise",
+                ),
+            )
+            .arg(
+                Arg::new("ca")
+                    .long("ca")
+                    .value_name("FILE")
+                    .conflicts_with("fingerprint")
+                    .help("The authorities that may sign the region's certificate, in PEM"),
+            );
+    let profile = Command::new("profile")
+        .about("The logins on this machine")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(Command::new("list").about("List profiles").alias("ls"))
+        .subcommand(Command::new("use").about("Use this one from now on").arg(name()))
+        .subcommand(
+            Command::new("remove").about("Forget it, its token too").alias("rm").arg(name()),
+        );
+    [login, profile]
 }
 
 fn files() -> [Command; 3] {

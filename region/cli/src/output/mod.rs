@@ -5,4 +5,4 @@ mod show;
 mod table;
 
 pub(crate) use screen::Screen;
-pub(crate) use show::{Form, Shape, json};
+pub(crate) use show::{Form, Shape, json, plain_table};

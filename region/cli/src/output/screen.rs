@@ -15,7 +15,10 @@ impl Screen {
         let terminal = io::stdout().is_terminal();
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
             || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        let width = || terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
+        let width = || {
+            let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+            Some(usize::from(size.ws_col)).filter(|width| *width > 0)
+        };
         Self { width: terminal.then(width).flatten(), colour: terminal && !plain }
     }
 

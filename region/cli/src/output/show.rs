@@ -82,11 +82,7 @@ impl Shape {
         let columns = self.columns();
         let mut rows = vec![header(&columns)];
         rows.extend(items.iter().map(|item| self.row(&columns, item)));
-        let layout = Layout::fit(&rows, &self.right(&columns), self.screen.width);
-        let body = rows.iter().skip(1).map(|row| layout.line(row, |_, cell| cell.to_owned()));
-        std::iter::once(layout.line(&rows[0], |_, cell| self.screen.bold(cell)))
-            .chain(body)
-            .collect()
+        set(&rows, &self.right(&columns), self.screen)
     }
 
     pub(crate) fn columns(&self) -> Vec<&'static str> {
@@ -120,6 +116,27 @@ impl Shape {
         };
         rows.iter().map(|row| layout.line(row, style)).collect()
     }
+}
+
+/// Rows under a header that are of no kind.
+pub(crate) fn plain_table(rows: &[Vec<String>], screen: Screen) -> String {
+    let mut rows = rows.to_vec();
+    if let Some(head) = rows.first_mut() {
+        head.iter_mut().for_each(|name| *name = name.to_uppercase());
+    }
+    set(&rows, &[], screen)
+}
+
+fn set(rows: &[Vec<String>], right: &[bool], screen: Screen) -> String {
+    let layout = Layout::fit(rows, right, screen.width);
+    let mut text = String::new();
+    for (number, row) in rows.iter().enumerate() {
+        text += &layout.line(row, |_, cell| match number {
+            0 => screen.bold(cell),
+            _ => cell.to_owned(),
+        });
+    }
+    text
 }
 
 /// A message as JSON with the contract's own field names, 64-bit numbers as numbers.

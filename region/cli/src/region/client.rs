@@ -8,11 +8,11 @@ use tonic::{
     client::Grpc,
     codegen::http::uri::PathAndQuery,
     metadata::{Ascii, MetadataValue},
-    transport::{Channel, Endpoint},
+    transport::Channel,
 };
 
-use super::{Fill, Read, codec::Dynamic};
-use crate::{failure::Failure, profile::Target};
+use super::{Fill, Read, codec::Dynamic, dial};
+use crate::profile::Target;
 
 /// A page of the longest kinds still fits; a single resource never comes near it.
 const LARGEST_ANSWER: usize = 64 << 20;
@@ -31,11 +31,7 @@ pub(crate) struct Answer {
 
 impl Client {
     pub(crate) async fn connect(target: &Target) -> anyhow::Result<Self> {
-        let channel = Endpoint::from_shared(target.server.clone())
-            .with_context(|| format!("--server {:?}", target.server))?
-            .connect()
-            .await
-            .map_err(|error| Failure::unreachable(&target.server, &error))?;
+        let channel = dial::dial(target).await?;
         let token = target.token.as_ref().map(|token| format!("Bearer {token}").parse());
         let mut token: Option<MetadataValue<Ascii>> =
             token.transpose().context("the token holds characters that no token has")?;

@@ -2,7 +2,9 @@
 
 mod client;
 mod codec;
+mod dial;
 mod message;
 
 pub(crate) use client::{Answer, Client, method_of};
+pub(crate) use dial::shown;
 pub(crate) use message::{Fill, Read};

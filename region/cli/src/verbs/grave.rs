@@ -59,7 +59,7 @@ pub(crate) async fn ask(
     for (what, keys) in naming(task, &key).await? {
         text += &format!("\n  {}", named(&what, &keys));
     }
-    ask::whether(&text, &format!("{verb} it"))
+    ask::whether(&text, &format!("{verb} it"), "--yes")
 }
 
 /// The resources whose fields name this one, by kind.

@@ -44,9 +44,7 @@ async fn follow(
     deadline: Instant,
     racks: &mut Racks,
 ) -> anyhow::Result<Option<Status>> {
-    let service = describe::POOL.get_service_by_name("hostler.v1.Convergence");
-    let method = service.and_then(|service| service.methods().find(|one| one.name() == "Wait"));
-    let method = method.expect("the contract has it");
+    let method = describe::method("hostler.v1.Convergence", "Wait");
     let mut pause = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
     loop {
         let mut request = DynamicMessage::new(method.input());
