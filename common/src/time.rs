@@ -37,6 +37,29 @@ impl Timestamp {
     }
 }
 
+/// RFC 3339 in UTC, in whole seconds: `2026-11-23T03:16:00Z`.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const DAY: i64 = 86_400;
+        let (days, second) = (self.seconds().div_euclid(DAY), self.seconds().rem_euclid(DAY));
+        let (year, month, day) = civil(days);
+        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    }
+}
+
+/// The date in the Gregorian calendar of a day since 1970. Years are counted from March, so that a leap day is a year's last; 400 of them are 146097 days.
+fn civil(days: i64) -> (i64, i64, i64) {
+    let since_year_0 = days + 719_468;
+    let (cycle, day) = (since_year_0.div_euclid(146_097), since_year_0.rem_euclid(146_097));
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day_of_year = day - (365 * year + year / 4 - year / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day_of_month = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    (cycle * 400 + year + i64::from(month <= 2), month, day_of_month)
+}
+
 /// How long a lease lasts, in seconds; RFC 2131 gives 0xffffffff the meaning "infinite", which is not offered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Lifetime(u32);
@@ -78,5 +101,24 @@ impl TryFrom<u32> for Lifetime {
 impl fmt::Display for Lifetime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} s", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timestamp_is_shown_as_a_date_and_time() {
+        for (seconds, shown) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (-1, "1969-12-31T23:59:59Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (1_709_164_799, "2024-02-28T23:59:59Z"),
+            (1_795_404_960, "2026-11-23T03:36:00Z"),
+            (4_107_542_400, "2100-03-01T00:00:00Z"),
+        ] {
+            assert_eq!(Timestamp::from_seconds(seconds).to_string(), shown);
+        }
     }
 }

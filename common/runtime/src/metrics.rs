@@ -1,7 +1,8 @@
 //! Prometheus metrics, by the `metrics` facade; served as plain HTTP on an address that should be loopback.
 
 use axum::{Router, routing::get};
-use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::PrometheusBuilder;
+pub use metrics_exporter_prometheus::{BuildError, PrometheusHandle};
 use std::{net::SocketAddr, time::Duration};
 use tokio::net::TcpListener;
 
