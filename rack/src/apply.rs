@@ -46,10 +46,19 @@ pub struct ApplySettings {
     pub dhcp: DhcpService,
 }
 
+/// A scope's status, and what people call the scope.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedStatus {
+    pub name: String,
+    pub status: ScopeStatus,
+}
+
 /// An interface, and where it leads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InterfaceUse {
     pub interface: ReportedInterface,
+    /// What people call the VLAN that it leads into; empty: none.
+    pub vlan: String,
     /// Why it leads nowhere; empty when it leads somewhere.
     pub unused: String,
 }
@@ -58,7 +67,7 @@ pub struct InterfaceUse {
 #[derive(Clone, Debug)]
 pub struct Applied {
     told: mpsc::Sender<Told>,
-    scopes: watch::Receiver<Arc<[ScopeStatus]>>,
+    scopes: watch::Receiver<Arc<[NamedStatus]>>,
     interfaces: watch::Receiver<Arc<[InterfaceUse]>>,
 }
 
@@ -69,7 +78,7 @@ impl Applied {
     }
 
     /// Every scope with its verdict; one that is being tried for the first time is not among them yet.
-    pub fn scopes(&self) -> watch::Receiver<Arc<[ScopeStatus]>> {
+    pub fn scopes(&self) -> watch::Receiver<Arc<[NamedStatus]>> {
         self.scopes.clone()
     }
 
@@ -111,7 +120,7 @@ struct Applier {
     scopes: Scopes,
     /// Offers that the disk did not take.
     unsaved: BTreeMap<ScopeName, Record>,
-    statuses: watch::Sender<Arc<[ScopeStatus]>>,
+    statuses: watch::Sender<Arc<[NamedStatus]>>,
     uses: watch::Sender<Arc<[InterfaceUse]>>,
 }
 
@@ -293,7 +302,9 @@ impl Applier {
     }
 
     fn say(&self, interfaces: &Interfaces) {
-        let statuses: Arc<[ScopeStatus]> = self.scopes.statuses().into();
+        let statuses = self.scopes.statuses().into_iter();
+        let named = statuses.map(|(name, status)| NamedStatus { name, status });
+        let statuses: Arc<[NamedStatus]> = named.collect();
         self.statuses.send_if_modified(|known| {
             let changed = **known != *statuses;
             *known = statuses;
@@ -308,6 +319,7 @@ impl Applier {
                 addresses: interface.addresses.clone(),
                 vlan: lead.as_ref().ok().copied(),
             },
+            vlan: lead.as_ref().map(|vlan| self.scopes.name(*vlan)).unwrap_or_default(),
             unused: lead.as_ref().err().cloned().unwrap_or_default(),
         });
         let uses: Arc<[InterfaceUse]> = uses.collect();

@@ -148,7 +148,9 @@ mod tests {
             vlan("dc1/30", &["10.0.0.0/16"]),
         ];
         let vlans: Vec<&DhcpVlan> = vlans.iter().collect();
-        let rows: &[(&str, bool, &[&str], Option<&str>, Result<usize, &str>)] = &[
+        type Row = (&'static str, bool, &'static [&'static str], Option<&'static str>, Lead);
+        type Lead = Result<usize, &'static str>;
+        let rows: &[Row] = &[
             ("by its address", true, &["10.20.0.2/24"], None, Ok(1)),
             ("by either subnet", true, &["10.21.0.2/24"], None, Ok(1)),
             ("two addresses of one VLAN", true, &["10.20.0.2/24", "10.21.0.2/24"], None, Ok(1)),
@@ -182,14 +184,10 @@ mod tests {
         let there = [interface("eth1", true, &["10.0.0.2/24"]), interface("eth2", false, &[])];
         let nowhere = [interface("eth0", true, &["192.0.2.1/24"])];
         let eth9 = ["eth9".to_owned()];
-        let rows: &[(
-            &str,
-            &[Interface],
-            &DhcpVlan,
-            Option<&str>,
-            &[String],
-            Result<usize, &str>,
-        )] = &[
+        type Row<'a> =
+            (&'a str, &'a [Interface], &'a DhcpVlan, Option<&'a str>, &'a [String], Links<'a>);
+        type Links<'a> = Result<usize, &'a str>;
+        let rows: &[Row<'_>] = &[
             ("direct", &there, &ten, None, &[], Ok(1)),
             ("by relays, heard on eth1", &there, &twenty, None, &[], Ok(0)),
             ("nothing is heard anywhere", &nowhere, &twenty, None, &[], Err("10.20.0.0/24")),

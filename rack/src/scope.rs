@@ -1,7 +1,7 @@
 //! What this rack knows of each scope, and what is to be done about it. Decides; `apply` acts.
 
 use common::{
-    Generation, Objection,
+    Generation, Objection, VlanId,
     generation::{Digest, Offer},
     rack_config::{DhcpVlan, Role, ScopeConfig, ScopeName},
     report::{ScopeStatus, Verdict},
@@ -206,8 +206,15 @@ impl Scopes {
         self.scopes.values().any(Scope::refused_by_machine)
     }
 
-    pub fn statuses(&self) -> Vec<ScopeStatus> {
-        self.scopes.iter().filter_map(|(name, scope)| scope.status(name)).collect()
+    /// Each with what people call it.
+    pub fn statuses(&self) -> Vec<(String, ScopeStatus)> {
+        let each = self.scopes.iter();
+        each.filter_map(|(name, scope)| Some((scope.label(), scope.status(name)?))).collect()
+    }
+
+    /// What people call a VLAN.
+    pub fn name(&self, vlan: VlanId) -> String {
+        self.scopes.get(&ScopeName::Dhcp(vlan)).map(Scope::label).unwrap_or_default()
     }
 
     /// As `reach`, were the scope's good version its newest.
@@ -241,6 +248,10 @@ impl Scope {
             .into_iter()
             .flatten()
             .find_map(|version| version.content.as_ref().ok())
+    }
+
+    fn label(&self) -> String {
+        self.shape().map(|vlan| vlan.name.clone()).unwrap_or_default()
     }
 
     fn reach(&self, version: &Version, attachment: &Attachment<'_>) -> Result<Vec<Link>, String> {

@@ -1,5 +1,3 @@
 #![doc = include_str!("../README.md")]
 
-pub mod dhcp;
-pub mod lease;
 pub mod output;

@@ -63,7 +63,7 @@ impl Rack {
     }
 
     fn status(&self) -> ScopeStatus {
-        self.scopes.statuses().remove(0)
+        self.scopes.statuses().remove(0).1
     }
 }
 
@@ -92,7 +92,9 @@ fn an_interface_that_goes_and_comes_back_changes_the_verdict() {
     let gone = rack.interfaces.remove(0);
     assert_eq!(rack.settle(), refused("interface eth1 is gone"));
     let ten = ScopeName::Dhcp(ten().vlan).to_string();
-    let status = rack.scopes.statuses().into_iter().find(|status| status.scope == ten).unwrap();
+    let mut statuses = rack.scopes.statuses().into_iter();
+    let (name, status) = statuses.find(|(_, status)| status.scope == ten).unwrap();
+    assert_eq!(name, "dc1/10");
     assert_eq!((status.offered, status.good), (at(1), None));
     assert!(rack.due(false).is_empty(), "it is not mistaken for a VLAN of relays");
     assert_eq!(rack.due(true).len(), 1, "it is looked at again");

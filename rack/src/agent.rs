@@ -1,0 +1,127 @@
+//! A running rack, with a region or without: the same parts, and only the source of its scopes differs.
+
+use runtime::{clock::Clock, metrics, tasks::Tasks};
+use std::{io, path::PathBuf};
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use crate::{
+    apply::{self, Applied, ApplySettings, Told},
+    config::{FileError, RackConfig},
+    link::LinkStatus,
+    net::interfaces,
+    services::{
+        Statuses,
+        dhcp::{self, DhcpService, DhcpSettings},
+    },
+    status::{self, Sources},
+    store::{
+        StateDirectory, StoreError,
+        leases::LeaseOutbox,
+        marks::Marks,
+        scopes::{Record, ScopeStore},
+    },
+};
+
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("DHCP cannot be started")]
+    Dhcp(#[from] dhcp::StartError),
+    #[error("the network interfaces cannot be listed")]
+    Interfaces(#[source] io::Error),
+    #[error("metrics cannot be kept")]
+    Recorder(#[from] metrics::BuildError),
+    #[error("{}: the status socket cannot be opened", path.display())]
+    Status { path: PathBuf, source: io::Error },
+    #[error("{address}: metrics cannot be served there")]
+    Metrics { address: std::net::SocketAddr, source: io::Error },
+}
+
+/// The parts of a rack that serve; they end with their tasks.
+pub struct Agent {
+    /// Held while the rack runs.
+    pub directory: StateDirectory,
+    pub incarnation: Uuid,
+    pub dhcp: DhcpService,
+    pub outbox: LeaseOutbox,
+    pub applied: Applied,
+    pub services: Statuses,
+    metrics: metrics::PrometheusHandle,
+    clock: Clock,
+    tasks: Tasks,
+}
+
+/// Where scopes come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    Region,
+    File,
+}
+
+impl Agent {
+    /// Serves what was kept, before anything is heard from outside.
+    pub async fn start(
+        config: &RackConfig,
+        source: Source,
+        clock: &Clock,
+        tasks: &Tasks,
+    ) -> Result<Self, StartError> {
+        // First: who counts before there is a recorder counts for nobody.
+        let metrics = metrics::install()?;
+        let directory = StateDirectory::open(&config.state_directory)?;
+        let incarnation = Marks::new(directory.path()).incarnation()?;
+        let with_region = source == Source::Region;
+        let settings = DhcpSettings {
+            directory: directory.path().join("leases"),
+            segment_bytes: config.leases.segment.bytes(),
+            outbox_bytes: with_region.then(|| config.leases.outbox.bytes()),
+            clock: clock.clone(),
+        };
+        let (dhcp, outbox) = DhcpService::start(settings, tasks)?;
+        let store = with_region.then(|| ScopeStore::open(directory.path())).transpose()?;
+        let settings = ApplySettings {
+            store,
+            assignments: config.interfaces.clone(),
+            interfaces: interfaces::watch(tasks).map_err(StartError::Interfaces)?,
+            dhcp: dhcp.clone(),
+        };
+        let applied = apply::start(settings, tasks).await?;
+        let services = Statuses::new(&dhcp);
+        let (clock, tasks) = (clock.clone(), tasks.clone());
+        Ok(Self { directory, incarnation, dhcp, outbox, applied, services, metrics, clock, tasks })
+    }
+
+    /// Hands over what a file says.
+    pub async fn serve(&self, scopes: Vec<Record>) {
+        for scope in scopes {
+            self.applied.tell(Told::Offered(scope)).await;
+        }
+    }
+
+    /// Opens the two ways in which the rack is looked at.
+    pub async fn show(
+        &self,
+        config: &RackConfig,
+        link: Option<watch::Receiver<LinkStatus>>,
+    ) -> Result<(), StartError> {
+        let sources = Sources {
+            incarnation: self.incarnation,
+            clock: self.clock.clone(),
+            applied: self.applied.clone(),
+            services: self.services.clone(),
+            newest_fact: self.outbox.newest(),
+            link,
+        };
+        let path = config.status_socket.clone();
+        status::serve(&path, sources, &self.tasks)
+            .map_err(|source| StartError::Status { path, source })?;
+        let address = config.metrics;
+        let failed = |source| StartError::Metrics { address, source };
+        metrics::serve(address, self.metrics.clone(), &self.tasks).await.map_err(failed)?;
+        Ok(())
+    }
+}
