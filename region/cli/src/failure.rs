@@ -35,7 +35,6 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// What goes wrong on this side of the wire; what region says comes as a `Status`.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     #[error("{0}")]
@@ -56,61 +55,132 @@ pub(crate) enum Failure {
         "{server} cannot be trusted ({cause})\n  Is that the name in its certificate, and is it signed by the authority that was given?"
     )]
     Untrusted { server: String, cause: String },
+    /// What region answered.
+    #[error("{}", explain(server, status, request_id.as_deref()))]
+    Region { server: String, status: Box<Status>, request_id: Option<String> },
 }
 
 impl Failure {
-    pub(crate) fn unreachable(server: &Server, error: &dyn Error) -> Self {
+    pub(crate) fn unreachable(server: &Server, error: &(dyn Error + 'static)) -> Self {
         Self::Unreachable { server: server.to_string(), cause: innermost(error) }
     }
 
     pub(crate) fn usage(text: impl Into<String>) -> anyhow::Error {
         Self::Usage(text.into()).into()
     }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Usage(_) | Self::NoTrust { .. } => Exit::Usage,
+            Self::Unreachable { .. } | Self::WrongCertificate { .. } | Self::Untrusted { .. } => {
+                Exit::Unreachable
+            }
+            Self::Region { status, .. } if is_lost(status) => Exit::Unreachable,
+            Self::Region { .. } => Exit::Refused,
+        }
+    }
 }
 
 pub(crate) fn exit_of(error: &anyhow::Error) -> Exit {
-    match error.downcast_ref::<Failure>() {
-        Some(Failure::Usage(_)) => return Exit::Usage,
-        Some(Failure::NoTrust { .. }) => return Exit::Usage,
-        Some(
-            Failure::Unreachable { .. }
-            | Failure::WrongCertificate { .. }
-            | Failure::Untrusted { .. },
-        ) => return Exit::Unreachable,
-        None => {}
-    }
-    match error.downcast_ref::<Status>() {
-        Some(status) if status.code() == Code::Unavailable => Exit::Unreachable,
-        _ => Exit::Refused,
+    error.downcast_ref::<Failure>().map_or(Exit::Refused, Failure::exit)
+}
+
+/// What region answered, if it was region that did.
+pub(crate) fn status_of(error: &anyhow::Error) -> Option<&Status> {
+    match error.downcast_ref::<Failure>()? {
+        Failure::Region { status, .. } => Some(status),
+        Failure::Usage(_)
+        | Failure::Unreachable { .. }
+        | Failure::NoTrust { .. }
+        | Failure::WrongCertificate { .. }
+        | Failure::Untrusted { .. } => None,
     }
 }
 
-/// The whole text for standard error.
-pub(crate) fn explain(error: &anyhow::Error) -> String {
-    match error.downcast_ref::<Status>() {
-        Some(status) => explain_status(status),
-        None => format!("error: {error:#}\n"),
+/// Whether it was the connection that ended, or region itself; what was asked may be asked again.
+pub(crate) fn is_lost(status: &Status) -> bool {
+    match status.code() {
+        Code::Unavailable => true,
+        // Region does not use these; they are what a broken connection is told as.
+        Code::Unknown | Code::Cancelled => true,
+        Code::Internal => status.source().is_some(),
+        Code::Ok
+        | Code::InvalidArgument
+        | Code::DeadlineExceeded
+        | Code::NotFound
+        | Code::AlreadyExists
+        | Code::PermissionDenied
+        | Code::ResourceExhausted
+        | Code::FailedPrecondition
+        | Code::Aborted
+        | Code::OutOfRange
+        | Code::Unimplemented
+        | Code::DataLoss
+        | Code::Unauthenticated => false,
     }
 }
 
-fn explain_status(status: &Status) -> String {
+/// The case that region names for programs.
+pub(crate) fn reason(status: &Status) -> String {
     let details = status.get_error_details();
-    let Some(refused) = details.bad_request() else {
-        return format!("error: {}\n", status.message());
-    };
+    details.error_info().map(|info| info.reason.clone()).unwrap_or_default()
+}
+
+fn explain(server: &str, status: &Status, request_id: Option<&str>) -> String {
+    if let Some(refusal) = refusal(status) {
+        return refusal;
+    }
+    let mut text = status.message().to_owned();
+    match (status.code(), reason(status).as_str()) {
+        (Code::Unauthenticated, _) => text += &format!("\n  Log in with: hostler login {server}"),
+        (Code::PermissionDenied, _) => {
+            text += "\n  An admin makes a token with that role: hostler token create --name WHO --role ROLE";
+        }
+        (Code::OutOfRange, "COMPACTED") => {
+            text = format!(
+                "compacted: {text}\n  What happened in between cannot be told any more. Watch without --cursor to begin with what there is now."
+            );
+        }
+        (Code::Unimplemented, _) => {
+            text = format!("{server} does not know this; it may be older than this hostler");
+        }
+        (Code::Unavailable, "DATABASE_AWAY" | "BUSY") => {
+            text += "\n  The racks go on serving what they have. Try again in a moment.";
+        }
+        _ if is_lost(status) => {
+            text = format!("the connection to {server} was lost ({})", cause(status));
+            if let Some(id) = request_id {
+                text += &format!(
+                    "\n  It is not known whether this was done. Say it again with --request-id {id}: it is done once, however often it is said."
+                );
+            }
+        }
+        _ => {}
+    }
+    text
+}
+
+/// Every field that was refused, with its value and the rule.
+fn refusal(status: &Status) -> Option<String> {
+    let details = status.get_error_details();
+    let refused = details.bad_request()?;
     let value = |field: &str| {
         let values = &details.error_info()?.metadata;
         values.get(field).filter(|value| !value.is_empty())
     };
     let lines = refused.field_violations.iter().map(|one| match value(&one.field) {
-        Some(value) => format!("  {}: {value:?} {}\n", one.field, one.description),
-        None => format!("  {}: {}\n", one.field, one.description),
+        Some(value) => format!("\n  {}: {value:?} {}", one.field, one.description),
+        None => format!("\n  {}: {}", one.field, one.description),
     });
-    format!("error: refused, nothing was changed\n{}", lines.collect::<String>())
+    Some(format!("refused, nothing was changed{}", lines.collect::<String>()))
+}
+
+fn cause(status: &Status) -> String {
+    status.source().map_or_else(|| status.message().to_owned(), innermost)
 }
 
 /// The last cause says what happened; those above it only where.
-fn innermost(error: &dyn Error) -> String {
+fn innermost(error: &(dyn Error + 'static)) -> String {
     let mut cause = error;
     while let Some(next) = cause.source() {
         cause = next;

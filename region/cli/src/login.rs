@@ -10,7 +10,7 @@ use tonic::{Code, Status};
 
 use crate::{
     ask,
-    failure::{Exit, Failure},
+    failure::{self, Exit, Failure},
     grammar,
     output::{Screen, plain_table},
     profile::{self, Profile, Server, Store, Target},
@@ -103,7 +103,7 @@ async fn check(target: &Target) -> anyhow::Result<String> {
             let overview: v1::OverviewResponse = answer.item.transcode_to()?;
             Ok(format!("; {} of {} racks up to date", overview.current, overview.racks.len()))
         }
-        Err(error) => match error.downcast_ref::<Status>().map(Status::code) {
+        Err(error) => match failure::status_of(&error).map(Status::code) {
             Some(Code::Unimplemented) => Ok(String::new()),
             _ => Err(error),
         },

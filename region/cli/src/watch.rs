@@ -1,44 +1,119 @@
-//! A list that goes on: a snapshot, then each change.
+//! A list that goes on: what there is, then each change. A lost connection is taken up again where it was.
 
-use prost_reflect::DynamicMessage;
+use prost_reflect::{DynamicMessage, MethodDescriptor};
 use proto::v1::Change;
-use tokio_stream::StreamExt;
+use runtime::backoff::Backoff;
+use std::time::Duration;
+use tonic::{Status, Streaming};
 
 use crate::{
-    failure::Exit,
+    failure::{self, Exit},
     grammar,
-    output::{Form, Shape},
+    output::{Feed, Screen, Shape},
     region::{Fill, Read, method_of},
     verbs::Task,
 };
 
+/// After this long without region, one look every so many seconds is enough.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// How far a watch has come.
+struct Watch {
+    method: MethodDescriptor,
+    filter: String,
+    newest: Option<u32>,
+    /// Empty until there is a place to go on from.
+    cursor: String,
+    /// What there was at the beginning. Kept until it is complete: one that was cut off is told again from its start.
+    snapshot: Vec<DynamicMessage>,
+    feed: Feed,
+    screen: Screen,
+}
+
 pub(crate) async fn run(task: &mut Task<'_>) -> anyhow::Result<Exit> {
-    let shape = Shape::of(task.kind, task.arguments, task.screen)?;
-    let method = method_of(task.kind, "Watch")?;
-    let mut request = DynamicMessage::new(method.input());
-    request
-        .text("cursor", &grammar::word(task.arguments, "cursor"))
-        .text("filter", &grammar::word(task.arguments, "filter"));
-    let mut events = task.client.stream(&method, request).await?;
-    let columns = shape.columns();
-    while let Some(event) = events.next().await {
-        let event = event?;
-        let number = event.get_field_by_name("change").and_then(|change| change.as_enum_number());
-        let change = number.and_then(|number| Change::try_from(number).ok()).unwrap_or_default();
-        let Some(item) = event.message_of("item") else { continue };
-        let word = change.as_str_name().trim_start_matches("CHANGE_").to_lowercase();
-        let line = match shape.form {
-            Form::Table | Form::Wide => {
-                format!("{word:<8}  {}\n", shape.row(&columns, &item).join("  "))
-            }
-            Form::Json | Form::Yaml | Form::Fields(_) => {
-                let cursor = event.text_of("cursor");
-                let value = shape.value(&item)?;
-                serde_json::json!({ "cursor": cursor, "change": word, "item": value }).to_string()
-                    + "\n"
-            }
-        };
-        task.screen.print(&line)?;
+    let mut watch = Watch {
+        method: method_of(task.kind, "Watch")?,
+        filter: grammar::word(task.arguments, "filter"),
+        newest: grammar::typed(task.arguments, "newest"),
+        cursor: grammar::word(task.arguments, "cursor"),
+        snapshot: Vec::new(),
+        feed: Feed::new(Shape::of(task.kind, task.arguments, task.screen)?),
+        screen: task.screen,
+    };
+    tokio::select! {
+        ended = watch.follow(task) => ended?,
+        _ = tokio::signal::ctrl_c() => {}
+    }
+    if !watch.cursor.is_empty() && task.screen.width.is_some() {
+        eprintln!("\nto go on from here: --cursor {}", watch.cursor);
     }
     Ok(Exit::Done)
+}
+
+impl Watch {
+    /// Ends only with an error that another attempt would meet again.
+    async fn follow(&mut self, task: &mut Task<'_>) -> anyhow::Result<()> {
+        let mut stream = task.client.stream(&self.method, self.request()).await?;
+        let mut pause = Backoff::new(PAUSE.0, PAUSE.1);
+        loop {
+            let lost = self.read(&mut stream).await?;
+            if !failure::is_lost(&lost) {
+                return Err(task.client.failed(lost));
+            }
+            eprintln!("connection lost ({}); trying again", lost.message());
+            self.snapshot.clear();
+            stream = loop {
+                tokio::time::sleep(pause.next()).await;
+                match task.client.stream(&self.method, self.request()).await {
+                    Ok(stream) => break stream,
+                    Err(error) => match failure::status_of(&error) {
+                        Some(status) if failure::is_lost(status) => {}
+                        Some(_) | None => return Err(error),
+                    },
+                }
+            };
+            eprintln!("connected again; nothing was missed");
+            pause.reset();
+        }
+    }
+
+    fn request(&self) -> DynamicMessage {
+        let mut request = DynamicMessage::new(self.method.input());
+        request.text("cursor", &self.cursor).text("filter", &self.filter);
+        if let Some(newest) = self.newest {
+            request.number("newest", newest);
+        }
+        request
+    }
+
+    /// Shows what comes until the stream ends; answers why it did.
+    async fn read(&mut self, stream: &mut Streaming<DynamicMessage>) -> anyhow::Result<Status> {
+        loop {
+            match stream.message().await {
+                Ok(Some(event)) => self.take(&event)?,
+                Ok(None) => return Ok(Status::unavailable("region ended it")),
+                Err(status) => return Ok(status),
+            }
+        }
+    }
+
+    fn take(&mut self, event: &DynamicMessage) -> anyhow::Result<()> {
+        let number = event.get_field_by_name("change").and_then(|change| change.as_enum_number());
+        let change = number.and_then(|number| Change::try_from(number).ok()).unwrap_or_default();
+        let cursor = event.text_of("cursor");
+        match (change, event.message_of("item")) {
+            (Change::Present, Some(item)) => self.snapshot.push(item),
+            (Change::Current, _) => {
+                let items = std::mem::take(&mut self.snapshot);
+                self.screen.print(&self.feed.present(&items, &cursor)?)?;
+                self.cursor = cursor;
+            }
+            (_, Some(item)) => {
+                self.screen.print(&self.feed.change(change, &item, &cursor)?)?;
+                self.cursor = cursor;
+            }
+            (_, None) => {}
+        }
+        Ok(())
+    }
 }

@@ -1,8 +1,11 @@
 //! What people and programs get to see.
 
+mod events;
+mod feed;
 mod screen;
 mod show;
 mod table;
 
+pub(crate) use feed::Feed;
 pub(crate) use screen::Screen;
 pub(crate) use show::{Form, Shape, json, plain_table};

@@ -2,6 +2,12 @@
 
 use std::io::{self, IsTerminal, Write};
 
+pub(crate) const BOLD: &str = "1";
+pub(crate) const DIM: &str = "2";
+pub(crate) const RED: &str = "31";
+pub(crate) const GREEN: &str = "32";
+pub(crate) const YELLOW: &str = "33";
+
 /// Standard output is for the answer, standard error for what is said along the way.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Screen {
@@ -31,10 +37,14 @@ impl Screen {
 
 impl Screen {
     pub(crate) fn bold(self, text: &str) -> String {
-        self.paint("1", text)
+        self.paint(BOLD, text)
     }
 
-    fn paint(self, code: &str, text: &str) -> String {
-        if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    pub(crate) fn paint(self, code: &str, text: &str) -> String {
+        if self.colour && !code.is_empty() {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
     }
 }

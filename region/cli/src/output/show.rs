@@ -85,36 +85,70 @@ impl Shape {
         set(&rows, &self.right(&columns), self.screen)
     }
 
-    pub(crate) fn columns(&self) -> Vec<&'static str> {
+    pub(crate) fn columns(&self) -> Vec<Column> {
         let most = if self.form == Form::Wide { Shown::Wide } else { Shown::Column };
         let shown = |field: &&Field| field.shown <= most && field.shown != Shown::Detail;
-        let fields = self.kind.fields.iter().filter(shown).map(|field| field.name.as_str());
-        std::iter::once("key").chain(fields).collect()
+        let fields = self.kind.fields.iter().filter(shown).map(Column::Field);
+        // A kind whose own field is called so means that one.
+        let key = self.kind.field("key").is_none().then_some(Column::Meta("key"));
+        key.into_iter().chain(fields).collect()
     }
 
-    pub(crate) fn row(&self, columns: &[&str], item: &DynamicMessage) -> Vec<String> {
-        columns.iter().map(|name| cell(self.kind, item, name)).collect()
+    pub(crate) fn row(&self, columns: &[Column], item: &DynamicMessage) -> Vec<String> {
+        columns.iter().map(|column| column.cell(item)).collect()
     }
 
-    pub(crate) fn right(&self, columns: &[&str]) -> Vec<bool> {
-        columns.iter().map(|name| self.kind.field(name).is_some_and(is_number)).collect()
+    pub(crate) fn right(&self, columns: &[Column]) -> Vec<bool> {
+        columns.iter().map(Column::is_number).collect()
     }
 
     fn card(&self, item: &DynamicMessage) -> String {
-        let fields = self.kind.fields.iter().map(|field| field.name.as_str());
-        let names = META.into_iter().take(1).chain(["key"]).chain(fields).chain([
-            "revision",
-            "created_at",
-            "updated_at",
-        ]);
+        let own = |name: &&str| self.kind.field(name).is_none();
+        let metas = |names: &'static [&str]| names.iter().copied().filter(own).map(Column::Meta);
+        let (before, after) = META.split_at(2);
+        let columns =
+            metas(before).chain(self.kind.fields.iter().map(Column::Field)).chain(metas(after));
         let rows: Vec<Vec<String>> =
-            names.map(|name| vec![name.to_owned(), cell(self.kind, item, name)]).collect();
+            columns.map(|column| vec![column.name().to_owned(), column.cell(item)]).collect();
         let layout = Layout::fit(&rows, &[], None);
         let style = |column: usize, cell: &str| match column {
             0 => self.screen.bold(cell),
             _ => cell.to_owned(),
         };
         rows.iter().map(|row| layout.line(row, style)).collect()
+    }
+}
+
+/// What stands in a column: a field of the kind, or what region sets on every kind.
+#[derive(Clone, Copy)]
+pub(crate) enum Column {
+    Meta(&'static str),
+    Field(&'static Field),
+}
+
+impl Column {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Meta(name) => name,
+            Self::Field(field) => &field.name,
+        }
+    }
+
+    fn cell(&self, item: &DynamicMessage) -> String {
+        let text = match self {
+            Self::Meta(name) => meta(item, name),
+            Self::Field(field) => field.show(item),
+        };
+        if text.is_empty() { NOTHING.into() } else { text.replace(['\n', '\t'], " ") }
+    }
+
+    fn is_number(&self) -> bool {
+        use prost_reflect::Kind;
+        let numbers = [Kind::Int32, Kind::Int64, Kind::Uint32, Kind::Uint64];
+        match self {
+            Self::Meta(_) => false,
+            Self::Field(field) => !field.is_list() && numbers.contains(&field.descriptor.kind()),
+        }
     }
 }
 
@@ -148,8 +182,8 @@ pub(crate) fn json(item: &DynamicMessage) -> anyhow::Result<Value> {
     Ok(item.serialize_with_options(serde_json::value::Serializer, &options)?)
 }
 
-pub(crate) fn header(columns: &[&str]) -> Vec<String> {
-    columns.iter().map(|name| name.replace('_', " ").to_uppercase()).collect()
+pub(crate) fn header(columns: &[Column]) -> Vec<String> {
+    columns.iter().map(|column| column.name().replace('_', " ").to_uppercase()).collect()
 }
 
 fn pretty(value: &Value) -> anyhow::Result<String> {
@@ -172,15 +206,4 @@ fn known<'a>(kind: &Kind, fields: impl Iterator<Item = &'a String>) -> anyhow::R
         kind.noun,
         all.join(", ")
     )))
-}
-
-fn cell(kind: &Kind, item: &DynamicMessage, name: &str) -> String {
-    let text = kind.field(name).map_or_else(|| meta(item, name), |field| field.show(item));
-    if text.is_empty() { NOTHING.into() } else { text.replace(['\n', '\t'], " ") }
-}
-
-fn is_number(field: &Field) -> bool {
-    use prost_reflect::Kind;
-    let numbers = [Kind::Int32, Kind::Int64, Kind::Uint32, Kind::Uint64];
-    !field.is_list() && numbers.contains(&field.descriptor.kind())
 }

@@ -20,7 +20,7 @@ impl Layout {
         let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
         let longest = |column: usize| {
             let cells = rows.iter().filter_map(|row| row.get(column));
-            cells.map(|cell| columns_of(cell)).max().unwrap_or_default()
+            cells.map(|cell| width_of(cell)).max().unwrap_or_default()
         };
         let mut widths: Vec<usize> = (0..columns).map(longest).collect();
         if let Some(width) = width {
@@ -35,7 +35,7 @@ impl Layout {
         for (column, cell) in row.iter().enumerate() {
             let room = self.widths.get(column).copied().unwrap_or_default();
             let cell = if self.cut { cut(cell, room) } else { cell.clone() };
-            let missing = room.saturating_sub(columns_of(&cell));
+            let missing = room.saturating_sub(width_of(&cell));
             let before = if self.right.get(column) == Some(&true) { missing } else { 0 };
             // Nothing is written after the last cell that has something in it.
             if cell.is_empty() {
@@ -66,14 +66,16 @@ fn shrink(widths: &mut [usize], most: usize) {
     }
 }
 
-fn cut(cell: &str, room: usize) -> String {
-    if columns_of(cell) <= room {
+/// At most this wide, with a sign that something is missing.
+pub(crate) fn cut(cell: &str, room: usize) -> String {
+    if width_of(cell) <= room {
         return cell.to_owned();
     }
     let kept: String = cell.chars().take(room.saturating_sub(1)).collect();
     format!("{kept}{CUT}")
 }
 
-fn columns_of(text: &str) -> usize {
+/// In columns of a terminal.
+pub(crate) fn width_of(text: &str) -> usize {
     text.chars().count()
 }

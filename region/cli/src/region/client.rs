@@ -12,7 +12,7 @@ use tonic::{
 };
 
 use super::{Fill, Read, codec::Dynamic, dial};
-use crate::profile::Target;
+use crate::{failure::Failure, profile::Target};
 
 /// A page of the longest kinds still fits; a single resource never comes near it.
 const LARGEST_ANSWER: usize = 64 << 20;
@@ -20,6 +20,7 @@ const LARGEST_ANSWER: usize = 64 << 20;
 pub(crate) struct Client {
     grpc: Grpc<Channel>,
     token: Option<MetadataValue<Ascii>>,
+    server: String,
 }
 
 /// What a call brought back.
@@ -36,7 +37,8 @@ impl Client {
         let mut token: Option<MetadataValue<Ascii>> =
             token.transpose().context("the token holds characters that no token has")?;
         token.iter_mut().for_each(|token| token.set_sensitive(true));
-        Ok(Self { grpc: Grpc::new(channel).max_decoding_message_size(LARGEST_ANSWER), token })
+        let grpc = Grpc::new(channel).max_decoding_message_size(LARGEST_ANSWER);
+        Ok(Self { grpc, token, server: target.server.to_string() })
     }
 
     /// One of the methods that a kind has, by its name in the contract.
@@ -57,12 +59,25 @@ impl Client {
         method: &MethodDescriptor,
         request: DynamicMessage,
     ) -> anyhow::Result<Answer> {
-        self.ready().await?;
-        let answer =
-            self.grpc.unary(self.request(request), path(method)?, Dynamic(method.output())).await?;
-        let cursor = answer.metadata().get("hostler-cursor");
-        let cursor = cursor.and_then(|cursor| cursor.to_str().ok()).map(str::to_owned);
-        Ok(Answer { item: answer.into_inner(), cursor })
+        let request_id = request.message_of("write").map(|write| write.text_of("request_id"));
+        let request_id = request_id.filter(|id| !id.is_empty());
+        let (request, path) = (self.request(request), path(method)?);
+        let failed = |server: &str, status| Failure::Region {
+            server: server.to_owned(),
+            status: Box::new(status),
+            request_id,
+        };
+        if let Err(error) = self.grpc.ready().await {
+            return Err(failed(&self.server, Status::from_error(Box::new(error))).into());
+        }
+        match self.grpc.unary(request, path, Dynamic(method.output())).await {
+            Err(status) => Err(failed(&self.server, status).into()),
+            Ok(answer) => {
+                let cursor = answer.metadata().get("hostler-cursor");
+                let cursor = cursor.and_then(|cursor| cursor.to_str().ok()).map(str::to_owned);
+                Ok(Answer { item: answer.into_inner(), cursor })
+            }
+        }
     }
 
     pub(crate) async fn stream(
@@ -70,11 +85,18 @@ impl Client {
         method: &MethodDescriptor,
         request: DynamicMessage,
     ) -> anyhow::Result<Streaming<DynamicMessage>> {
-        self.ready().await?;
-        let request = self.request(request);
-        let answer =
-            self.grpc.server_streaming(request, path(method)?, Dynamic(method.output())).await?;
-        Ok(answer.into_inner())
+        let (request, path) = (self.request(request), path(method)?);
+        if let Err(error) = self.grpc.ready().await {
+            return Err(self.failed(Status::from_error(Box::new(error))));
+        }
+        let answer = self.grpc.server_streaming(request, path, Dynamic(method.output())).await;
+        answer.map(tonic::Response::into_inner).map_err(|status| self.failed(status))
+    }
+
+    /// What went wrong in a call that changes nothing, or in the middle of a stream.
+    pub(crate) fn failed(&self, status: Status) -> anyhow::Error {
+        let (server, status) = (self.server.clone(), Box::new(status));
+        Failure::Region { server, status, request_id: None }.into()
     }
 
     pub(crate) async fn get(&mut self, kind: &Kind, id: &str) -> anyhow::Result<DynamicMessage> {
@@ -105,10 +127,6 @@ impl Client {
                 return Ok(items);
             }
         }
-    }
-
-    async fn ready(&mut self) -> Result<(), Status> {
-        self.grpc.ready().await.map_err(|error| Status::unavailable(error.to_string()))
     }
 
     fn request(&self, message: DynamicMessage) -> Request<DynamicMessage> {

@@ -6,6 +6,7 @@ use proto::v1;
 /// A field that the message does not have is passed over.
 pub(crate) trait Fill {
     fn text(&mut self, field: &str, text: &str) -> &mut Self;
+    fn number(&mut self, field: &str, number: u32) -> &mut Self;
     fn message(&mut self, field: &str, message: DynamicMessage) -> &mut Self;
     fn mask(&mut self, fields: &[String]) -> &mut Self;
     fn write(&mut self, write: &v1::Write) -> &mut Self;
@@ -14,6 +15,11 @@ pub(crate) trait Fill {
 impl Fill for DynamicMessage {
     fn text(&mut self, field: &str, text: &str) -> &mut Self {
         self.set_field_by_name(field, Value::String(text.to_owned()));
+        self
+    }
+
+    fn number(&mut self, field: &str, number: u32) -> &mut Self {
+        self.set_field_by_name(field, Value::U32(number));
         self
     }
 

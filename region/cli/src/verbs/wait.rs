@@ -8,11 +8,11 @@ use proto::{
 use runtime::backoff::Backoff;
 use std::{collections::BTreeMap, time::Duration};
 use tokio::time::{Instant, timeout_at};
-use tonic::{Code, Status, Streaming};
+use tonic::{Status, Streaming};
 
 use super::Task;
 use crate::{
-    failure::Exit,
+    failure::{self, Exit},
     grammar,
     region::{Answer, Client, Fill},
 };
@@ -51,7 +51,10 @@ async fn follow(
         request.text("cursor", cursor);
         let lost = match timeout_at(deadline, client.stream(&method, request)).await {
             Err(_) => return Ok(None),
-            Ok(Err(error)) => error.downcast::<Status>()?,
+            Ok(Err(error)) => match failure::status_of(&error) {
+                Some(status) => status.clone(),
+                None => return Err(error),
+            },
             Ok(Ok(stream)) => match timeout_at(deadline, read(stream, racks)).await {
                 Err(_) => return Ok(None),
                 Ok(ended) => match ended? {
@@ -61,8 +64,8 @@ async fn follow(
             },
         };
         // The change is saved; a region that starts again goes on with telling.
-        if lost.code() != Code::Unavailable && lost.code() != Code::Unknown {
-            return Err(lost.into());
+        if !failure::is_lost(&lost) {
+            return Err(client.failed(lost));
         }
         if timeout_at(deadline, tokio::time::sleep(pause.next())).await.is_err() {
             return Ok(Some(lost));

@@ -1,0 +1,109 @@
+//! The binary, as a shell starts it: its own process, its own environment, no terminal.
+
+use std::{
+    path::Path,
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
+    process::{ChildStdout, Command},
+    time::timeout,
+};
+
+/// Nothing here takes that long unless it hangs.
+const LIMIT: Duration = Duration::from_secs(20);
+
+pub(crate) struct Hostler {
+    folder: TempDir,
+    environment: Vec<(String, String)>,
+}
+
+/// How it ended and what it said.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+/// One that goes on.
+pub(crate) struct Child {
+    child: tokio::process::Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Hostler {
+    pub(crate) fn new(environment: &[(&str, &str)]) -> Self {
+        let pair = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            environment: environment.iter().map(pair).collect(),
+        }
+    }
+
+    /// Its own folder: configuration, and files that a test writes.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) async fn run(&self, arguments: &[&str]) -> Run {
+        self.run_with(arguments, "").await
+    }
+
+    pub(crate) async fn run_with(&self, arguments: &[&str], typed: &str) -> Run {
+        let mut child = self.command(arguments).stdin(Stdio::piped()).spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        // It may end without reading.
+        let _ = stdin.write_all(typed.as_bytes()).await;
+        drop(stdin);
+        let output = timeout(LIMIT, child.wait_with_output()).await.expect("it ends").unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        Run { code: code(output.status), out: text(output.stdout), err: text(output.stderr) }
+    }
+
+    pub(crate) fn spawn(&self, arguments: &[&str]) -> Child {
+        let mut child = self.command(arguments).stdin(Stdio::null()).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        Child { child, lines }
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hostler"));
+        command
+            .args(arguments)
+            .env_clear()
+            .env("XDG_CONFIG_HOME", self.folder.path())
+            .envs(self.environment.iter().cloned())
+            .current_dir(self.folder.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        command
+    }
+}
+
+impl Child {
+    pub(crate) async fn line(&mut self) -> String {
+        let line = timeout(LIMIT, self.lines.next_line()).await.expect("a line comes");
+        line.unwrap().expect("it goes on")
+    }
+
+    /// Its end, with what it had not said before.
+    pub(crate) async fn end(mut self) -> Run {
+        let mut out = String::new();
+        while let Some(line) =
+            timeout(LIMIT, self.lines.next_line()).await.expect("it ends").unwrap()
+        {
+            out += &line;
+            out.push('\n');
+        }
+        let output = timeout(LIMIT, self.child.wait_with_output()).await.expect("it ends").unwrap();
+        Run { code: code(output.status), out, err: String::from_utf8(output.stderr).unwrap() }
+    }
+}
+
+fn code(status: ExitStatus) -> i32 {
+    status.code().expect("no signal ended it")
+}
