@@ -1,7 +1,11 @@
 //! A small data centre in network namespaces: nodes, switches, cables. What runs in it is in the modules below.
 
+pub mod centre;
 pub mod machine;
+pub mod postgres;
 pub mod process;
+pub mod rack;
+pub mod region;
 pub mod swarm;
 
 use anyhow::{Context, bail, ensure};

@@ -4,6 +4,7 @@ use anyhow::Context;
 use hostler_integration_tests::lab::{
     Cable, Lab, Process,
     machine::{Client, INTERFACE, Machine},
+    postgres::Postgres,
     swarm::Swarm,
 };
 use std::{collections::HashSet, fs, time::Duration};
@@ -56,5 +57,17 @@ fn clients_of_the_lab_get_leases() -> anyhow::Result<()> {
     }
     let first = swarm.leases().into_iter().next().context("twenty of them")?;
     assert_eq!(first.prefix, 16);
+    Ok(())
+}
+
+#[test]
+fn a_postgresql_of_the_lab_stops_and_starts() -> anyhow::Result<()> {
+    let Some(lab) = Lab::open("pg")? else { return Ok(()) };
+    let node = lab.node("db")?;
+    let mut postgres = Postgres::new(&node, lab.folder())?;
+    postgres.stop()?;
+    assert!(!postgres.process.running()?);
+    postgres.start()?;
+    assert!(postgres.process.running()?);
     Ok(())
 }
