@@ -7,6 +7,7 @@ pub mod process;
 pub mod rack;
 pub mod region;
 pub mod swarm;
+pub mod watch;
 
 use anyhow::{Context, bail, ensure};
 use std::{
@@ -141,6 +142,11 @@ pub struct Cable<'a> {
 }
 
 impl Node {
+    /// A namespace that is there already.
+    pub fn standing(namespace: &str) -> Self {
+        Self { namespace: namespace.into() }
+    }
+
     pub fn namespace(&self) -> &str {
         &self.namespace
     }

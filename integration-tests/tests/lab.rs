@@ -38,11 +38,12 @@ fn clients_of_the_lab_get_leases() -> anyhow::Result<()> {
     {
         let node = lab.node(name)?;
         lab.plug(&node, INTERFACE, cable(&[]))?;
-        let machine = Machine::new(&lab, name, node)?;
-        let (_running, told) = machine.lease(client, &[])?;
+        let machine = Machine::standing(lab.folder(), name, node)?;
+        let (running, told) = machine.lease(client, &[])?;
         assert_eq!(told.dns(), ["10.9.0.53", "10.9.0.54"], "{client:?}");
         assert_eq!(told.get("router"), "10.9.0.1", "{client:?}");
         assert!(addresses.insert(told.address()?), "{told:?} was given twice");
+        machine.release(client, running)?;
     }
 
     let node = lab.node("swarm")?;

@@ -34,13 +34,24 @@ pub struct Centre {
 }
 
 /// What a story may want otherwise.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 pub struct Wishes<'a> {
     pub database: Option<&'a str>,
     /// Where racks and operators find region; 198.18.0.1 unless given.
     pub reached_at: Option<&'a str>,
     /// More lines for region's `[racks]` table.
     pub racks: &'a str,
+    /// A cable from region to the host.
+    pub host: Option<HostLink>,
+}
+
+/// A cable between region and the host, with an address at each end.
+#[derive(Clone)]
+pub struct HostLink {
+    /// The host's end.
+    pub interface: String,
+    pub region: String,
+    pub host: String,
 }
 
 impl Centre {
@@ -79,9 +90,14 @@ impl Centre {
     /// All of it, with both VLANs configured and served by rack1, and rack2 standing by.
     pub fn build(lab: Lab, wishes: Wishes<'_>) -> anyhow::Result<Self> {
         let wires = Self::wire(&lab)?;
+        let reached_at = wishes.reached_at.unwrap_or("198.18.0.1");
+        if let Some(link) = &wishes.host {
+            link.plug(wires.region.namespace())?;
+        }
         let settings = Settings {
             name: "region",
-            addresses: &[wishes.reached_at.unwrap_or("198.18.0.1")],
+            operators_at: wishes.host.as_ref().map_or(reached_at, |link| &link.region),
+            racks_at: &[reached_at],
             database: wishes.database,
             key_of: None,
             racks: wishes.racks,
@@ -132,9 +148,17 @@ impl Centre {
         Ok(())
     }
 
+    /// Everything goes on when this value goes.
+    pub fn keep(&mut self) {
+        self.racks.iter_mut().for_each(Rack::keep);
+        self.region.keep();
+        self.relay.iter_mut().for_each(Process::keep);
+        self.lab.keep();
+    }
+
     /// A machine without an address, plugged into a segment.
     pub fn machine(&self, name: &str, segment: &str) -> anyhow::Result<Machine> {
-        Machine::new(&self.lab, name, self.node(name, segment)?)
+        Machine::standing(self.lab.folder(), name, self.node(name, segment)?)
     }
 
     pub fn node(&self, name: &str, segment: &str) -> anyhow::Result<Node> {

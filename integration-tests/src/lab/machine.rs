@@ -1,9 +1,14 @@
 //! A machine on a segment, with the DHCP clients that people really run.
 
-use super::{Lab, Node, Process, until};
+use super::{Node, Process, until};
 use anyhow::Context;
+use nix::sys::signal::Signal;
 use std::{
-    collections::BTreeMap, fs, net::Ipv4Addr, os::unix::fs::PermissionsExt, path::PathBuf,
+    collections::BTreeMap,
+    fs,
+    net::Ipv4Addr,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -31,19 +36,17 @@ pub struct Machine {
 pub struct Told(BTreeMap<String, String>);
 
 impl Machine {
-    pub fn new(lab: &Lab, name: &str, node: Node) -> anyhow::Result<Self> {
-        let script = lab.folder().join("lease-script.sh");
+    /// Logs and leases go into the folder, as NAME-CLIENT.*.
+    pub fn standing(folder: &Path, name: &str, node: Node) -> anyhow::Result<Self> {
+        let script = folder.join("lease-script.sh");
         fs::write(&script, include_str!("lease-script.sh"))?;
         fs::set_permissions(&script, fs::Permissions::from_mode(0o755))?;
-        Ok(Self { node, name: name.into(), folder: lab.folder().into() })
+        Ok(Self { node, name: name.into(), folder: folder.into() })
     }
 
     /// Gets a lease and keeps the client running, as a machine does.
     pub fn start(&self, client: Client, more: &[&str]) -> anyhow::Result<Process> {
-        // The namespace's name must not be part of a path that two clients of one machine share.
-        let kind = format!("{client:?}").to_lowercase();
-        let path = |end: &str| self.folder.join(format!("{}-{kind}.{end}", self.name));
-        let text = |end: &str| path(end).display().to_string();
+        let text = |end: &str| self.path(client, end).display().to_string();
         let (script, log) =
             (self.folder.join("lease-script.sh"), format!("LEASE_LOG={}", text("leases")));
         let script = script.display().to_string();
@@ -71,14 +74,14 @@ impl Machine {
         if client != Client::Udhcpc {
             command.arg(INTERFACE);
         }
-        Process::start(&format!("{}-{kind}", self.name), &self.folder, &mut command)
+        let name = format!("{}-{client:?}", self.name).to_lowercase();
+        Process::start(&name, &self.folder, &mut command)
     }
 
     /// Everything that this client was told so far, the newest last.
     pub fn told(&self, client: Client) -> anyhow::Result<Vec<Told>> {
-        let kind = format!("{client:?}").to_lowercase();
-        let path = self.folder.join(format!("{}-{kind}.leases", self.name));
-        let text = fs::read_to_string(path).unwrap_or_default();
+        // None yet, before the first lease.
+        let text = fs::read_to_string(self.path(client, "leases")).unwrap_or_default();
         Ok(text.lines().map(Told::parse).collect())
     }
 
@@ -90,6 +93,30 @@ impl Machine {
         let told = until(EXCHANGE, &what, || Ok(self.told(client)?.into_iter().nth(before)))
             .with_context(|| format!("its log is {}", process.log_file().display()))?;
         Ok((process, told))
+    }
+
+    /// Gives the lease back and ends the client.
+    pub fn release(&self, client: Client, mut running: Process) -> anyhow::Result<()> {
+        match client {
+            // It was started with -R: it releases when it ends.
+            Client::Udhcpc => running.signal(Signal::SIGTERM)?,
+            Client::Dhclient => {
+                let path = |end: &str| self.path(client, end).display().to_string();
+                let script = self.folder.join("lease-script.sh").display().to_string();
+                let files = ["-lf", &path("db"), "-pf", &path("pid"), "-sf", &script];
+                self.node
+                    .run(&[&["dhclient", "-4", "-r"], files.as_slice(), &[INTERFACE]].concat())?;
+            }
+            // Debian's dhcpcd releases at SIGALRM.
+            Client::Dhcpcd => running.signal(Signal::SIGALRM)?,
+        }
+        running.wait(EXCHANGE)?;
+        self.node.run(&["ip", "-4", "addr", "flush", "dev", INTERFACE, "scope", "global"]).map(drop)
+    }
+
+    fn path(&self, client: Client, end: &str) -> PathBuf {
+        let kind = format!("{client:?}").to_lowercase();
+        self.folder.join(format!("{}-{kind}.{end}", self.name))
     }
 
     pub fn mac(&self) -> anyhow::Result<String> {

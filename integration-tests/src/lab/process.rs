@@ -7,6 +7,7 @@ use nix::{
 };
 use std::{
     fs::{self, File, OpenOptions},
+    os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus},
     thread,
@@ -52,7 +53,8 @@ impl Process {
     pub fn start(name: &str, folder: &Path, command: &mut Command) -> anyhow::Result<Self> {
         let log = folder.join(format!("{name}.log"));
         let file = OpenOptions::new().create(true).append(true).open(&log)?;
-        let child = command.stdout(file.try_clone()?).stderr(file).spawn();
+        // A group of its own, so that an interrupt at the terminal is for us alone and we end it in our order.
+        let child = command.process_group(0).stdout(file.try_clone()?).stderr(file).spawn();
         let child = child.with_context(|| format!("{command:?}"))?;
         Ok(Self { name: name.into(), child, log, kept: false })
     }
@@ -65,7 +67,7 @@ impl Process {
     ) -> anyhow::Result<Self> {
         let out = folder.join(format!("{name}.out"));
         let complaints = File::create(folder.join(format!("{name}.log")))?;
-        let child = command.stdout(File::create(&out)?).stderr(complaints).spawn();
+        let child = command.process_group(0).stdout(File::create(&out)?).stderr(complaints).spawn();
         let child = child.with_context(|| format!("{command:?}"))?;
         Ok(Self { name: name.into(), child, log: out, kept: false })
     }

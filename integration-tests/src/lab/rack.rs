@@ -63,6 +63,14 @@ impl Rack {
         self.process.as_mut().context("the rack runs")
     }
 
+    pub fn process_id(&self) -> Option<u32> {
+        self.process.as_ref().map(Process::pid)
+    }
+
+    pub fn keep(&mut self) {
+        self.process.iter_mut().for_each(Process::keep);
+    }
+
     pub fn status(&self) -> anyhow::Result<Value> {
         let text = self.own(&["status", "-o", "json"])?;
         serde_json::from_str(&text).with_context(|| format!("JSON: {text}"))

@@ -1,6 +1,6 @@
 //! A region in a node, and the command line that talks to it.
 
-use super::{Lab, Node, Process, program, run, until};
+use super::{Lab, Node, Process, program, run, until, watch::Watch};
 use anyhow::Context;
 use serde_json::Value;
 use std::{fs, path::PathBuf, process::Command, time::Duration};
@@ -28,8 +28,8 @@ struct Credentials {
 #[derive(Clone, Copy)]
 pub struct Settings<'a> {
     pub name: &'a str,
-    /// By which everybody in the lab reaches it; more follow what the story tests.
-    pub addresses: &'a [&'a str],
+    pub operators_at: &'a str,
+    pub racks_at: &'a [&'a str],
     /// None is SQLite.
     pub database: Option<&'a str>,
     /// The state directory of another region with which it shares a database, and so the key to its secrets.
@@ -47,17 +47,17 @@ impl Region {
             fs::copy(other.folder.join("state/region.key"), folder.join("state/region.key"))?;
         }
         let database = settings.database.map(|url| format!("database = {url:?}\n"));
-        let host = settings.addresses.first().context("a region is reached somewhere")?;
         let config = format!(
             "state-directory = {:?}\n{}[operators]\nnames = {:?}\n[racks]\naddresses = {:?}\n{}\n",
             folder.join("state"),
             database.unwrap_or_default(),
-            settings.addresses,
-            settings.addresses,
+            [settings.operators_at],
+            settings.racks_at,
             settings.racks,
         );
         fs::write(folder.join("region.toml"), config)?;
-        let host = if host.contains(':') { format!("[{host}]") } else { (*host).to_owned() };
+        let host = settings.operators_at;
+        let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
         let mut region = Self {
             node: node.clone(),
             name: settings.name.into(),
@@ -89,6 +89,10 @@ impl Region {
 
     pub fn process(&mut self) -> anyhow::Result<&mut Process> {
         self.process.as_mut().context("region runs")
+    }
+
+    pub fn keep(&mut self) {
+        self.process.iter_mut().for_each(Process::keep);
     }
 
     /// Waits until it answers operators.
@@ -139,12 +143,12 @@ impl Region {
         found.as_array().cloned().with_context(|| format!("a list of {noun}: {found}"))
     }
 
-    /// A watch that goes on, one JSON object a line in `NAME.out`.
-    pub fn watch(&self, name: &str, noun: &str) -> anyhow::Result<Process> {
+    /// A watch that goes on, one JSON object a line in `NAME.out`; it has shown all that there is when this returns.
+    pub fn watch(&self, name: &str, noun: &str) -> anyhow::Result<Watch> {
         let mut command = self.cli(&[noun, "list", "--watch", "-o", "json"])?;
         let watch = Process::start_for_output(name, self.logs(), &mut command)?;
         watch.says("\"current\"", READY)?;
-        Ok(watch)
+        Ok(Watch::new(watch))
     }
 
     fn command(&self, verb: &str) -> anyhow::Result<Command> {
