@@ -1,3 +1,5 @@
 #![doc = include_str!("../README.md")]
 
+pub mod dhcp;
+pub mod lease;
 pub mod output;

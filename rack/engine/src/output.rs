@@ -2,6 +2,8 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
+use crate::lease::record;
+
 /// A network interface of the shell's, by the number that the shell gave it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Link(pub u16);
@@ -11,6 +13,8 @@ pub struct Link(pub u16);
 pub struct Datagram<'a> {
     pub link: Link,
     pub source: SocketAddrV4,
+    /// The address of this rack that it was sent to; none if it was broadcast.
+    pub local: Option<Ipv4Addr>,
     pub payload: &'a [u8],
 }
 
@@ -41,7 +45,7 @@ pub struct Send {
 pub struct Outputs {
     /// OFFER, NAK and the answer to INFORM.
     pub early: Vec<Send>,
-    /// Frame of the lease log: room for its head, then records; see `lease::record`.
+    /// A frame of the lease log, begun: room for its head, then records; see `lease::record`.
     pub log: Vec<u8>,
     pub records: u32,
     /// The revision of the last record.
@@ -50,4 +54,19 @@ pub struct Outputs {
     pub late: Vec<Send>,
     /// What `early` and `late` send.
     pub bytes: Vec<u8>,
+}
+
+impl Outputs {
+    /// Empty, and begun.
+    pub fn begin(&mut self) {
+        record::begin(&mut self.log);
+        self.early.clear();
+        self.late.clear();
+        self.bytes.clear();
+        self.records = 0;
+    }
+
+    pub fn payload(&self, send: &Send) -> &[u8] {
+        &self.bytes[send.start as usize..][..send.len as usize]
+    }
 }

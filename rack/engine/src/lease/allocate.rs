@@ -1,0 +1,122 @@
+//! Which address a client is offered.
+
+use std::net::Ipv4Addr;
+
+use super::{Client, state::State, table::Table};
+use crate::dhcp::compiled::CompiledVlan;
+
+/// Why a client was offered just this address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// It is reserved for the client.
+    Reserved,
+    /// The client has it, or had it and nobody has taken it since.
+    Held,
+    /// The client asked for it, and it was free.
+    Requested,
+    /// Nobody has had it.
+    Fresh,
+    /// Of the free ones it has been unused longest.
+    LongestUnused,
+}
+
+impl Why {
+    pub const ALL: [Self; 5] =
+        [Self::Reserved, Self::Held, Self::Requested, Self::Fresh, Self::LongestUnused];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Reserved => "reserved",
+            Self::Held => "held",
+            Self::Requested => "requested",
+            Self::Fresh => "fresh",
+            Self::LongestUnused => "longest-unused",
+        }
+    }
+}
+
+/// Who asks, and from where.
+#[derive(Clone, Copy)]
+pub(crate) struct Asking<'a> {
+    pub(crate) client: Client<'a>,
+    /// The subnet that its packet belongs to; the VLAN's others follow in their order.
+    pub(crate) subnet: usize,
+    pub(crate) requested: Option<Ipv4Addr>,
+}
+
+/// A reservation, else the lease that the client has or had, else what it asks for, else one that nobody ever had, else the one that is unused longest. The
+/// subnets of a VLAN share one network: what the first cannot give the next may.
+pub(crate) fn choose(
+    vlan: &CompiledVlan,
+    table: &Table,
+    asking: Asking<'_>,
+) -> Option<(Ipv4Addr, Why)> {
+    reserved(vlan, table, &asking)
+        .map(|address| (address, Why::Reserved))
+        .or_else(|| held(vlan, table, &asking).map(|address| (address, Why::Held)))
+        .or_else(|| requested(table, &asking).map(|address| (address, Why::Requested)))
+        .or_else(|| vlan.subnets_from(asking.subnet).find_map(|subnet| unused(table, subnet)))
+}
+
+/// Whether a client may keep, or get, this address.
+pub(crate) fn may_have(
+    vlan: &CompiledVlan,
+    table: &Table,
+    asking: &Asking<'_>,
+    address: Ipv4Addr,
+) -> bool {
+    if !is_free_for(vlan, table, &asking.client, address) {
+        return false;
+    }
+    match reserved(vlan, table, asking) {
+        // a client with a reservation is moved to it
+        Some(own) => own == address,
+        None => vlan.reservation_at(address).is_none() && vlan.subnet_of(address).is_some(),
+    }
+}
+
+fn reserved(vlan: &CompiledVlan, table: &Table, asking: &Asking<'_>) -> Option<Ipv4Addr> {
+    vlan.subnets_from(asking.subnet)
+        .filter_map(|subnet| vlan.reservation_for(subnet, &asking.client))
+        .map(|reservation| reservation.address)
+        .find(|address| is_free_for(vlan, table, &asking.client, *address))
+}
+
+fn held(vlan: &CompiledVlan, table: &Table, asking: &Asking<'_>) -> Option<Ipv4Addr> {
+    let lease = table.lease(table.of_client(&asking.client)?);
+    let address = lease.address();
+    let goes_on = lease.state == State::Bound && vlan.subnet_of(address).is_some();
+    let allowed = goes_on || table.is_dynamic(address);
+    (allowed && vlan.reservation_at(address).is_none()).then_some(address)
+}
+
+fn requested(table: &Table, asking: &Asking<'_>) -> Option<Ipv4Addr> {
+    let is_free = |address: &Ipv4Addr| {
+        let lease = table.at(*address).map(|slot| table.lease(slot));
+        table.is_dynamic(*address) && lease.is_none_or(|lease| lease.state.is_ended())
+    };
+    asking.requested.filter(is_free)
+}
+
+fn unused(table: &Table, subnet: usize) -> Option<(Ipv4Addr, Why)> {
+    let pool = &table.pools()[subnet];
+    let fresh = pool.fresh.first().map(|number| (pool.address(number), Why::Fresh));
+    fresh.or_else(|| Some((table.lease(pool.ended.first()?).address(), Why::LongestUnused)))
+}
+
+/// Whether nobody else has it. A machine that shows another identifier than before (RFC 4361: firmware and system differ) still is the one that its
+/// address is reserved for.
+fn is_free_for(vlan: &CompiledVlan, table: &Table, client: &Client<'_>, address: Ipv4Addr) -> bool {
+    let Some(slot) = table.at(address) else { return true };
+    let lease = table.lease(slot);
+    let same_machine = || {
+        vlan.reservation_at(address).is_some_and(|reservation| {
+            reservation.is_for(&lease.client()) && reservation.is_for(client)
+        })
+    };
+    match lease.state {
+        State::Released | State::Expired => true,
+        State::Offered | State::Bound => lease.client().is(client) || same_machine(),
+        State::Declined => false,
+    }
+}
