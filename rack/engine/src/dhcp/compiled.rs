@@ -266,7 +266,7 @@ const BOOT_FILE_NAME: u8 = 67;
 fn encode(options: &OptionSet, path: &str, objections: &mut Vec<Objection>) -> EncodedOptions {
     EncodedOptions::encode(options).unwrap_or_else(|unfit| {
         for Unfit { code, rule } in unfit {
-            let name = dhcp_options::by_code(code).map_or("option", |row| row.name);
+            let name = dhcp_options::by_code(code).map_or(code.to_string(), |row| row.name.into());
             let value = options.get(&code).map(ToString::to_string).unwrap_or_default();
             objections.push(Objection::new(&format!("{path}.options.{name}"), value, rule));
         }

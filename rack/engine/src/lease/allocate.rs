@@ -71,8 +71,17 @@ pub(crate) fn may_have(
     match reserved(vlan, table, asking) {
         // a client with a reservation is moved to it
         Some(own) => own == address,
-        None => vlan.reservation_at(address).is_none() && vlan.subnet_of(address).is_some(),
+        None => is_open(vlan, table, address),
     }
+}
+
+/// Whether an address that is free for a client may be its own without a reservation: one of a range, or one that was of a range when the client got it.
+fn is_open(vlan: &CompiledVlan, table: &Table, address: Ipv4Addr) -> bool {
+    let goes_on = || {
+        let state = table.at(address).map(|slot| table.lease(slot).state);
+        state == Some(State::Bound) && vlan.subnet_of(address).is_some()
+    };
+    vlan.reservation_at(address).is_none() && (table.is_dynamic(address) || goes_on())
 }
 
 fn reserved(vlan: &CompiledVlan, table: &Table, asking: &Asking<'_>) -> Option<Ipv4Addr> {
@@ -83,11 +92,8 @@ fn reserved(vlan: &CompiledVlan, table: &Table, asking: &Asking<'_>) -> Option<I
 }
 
 fn held(vlan: &CompiledVlan, table: &Table, asking: &Asking<'_>) -> Option<Ipv4Addr> {
-    let lease = table.lease(table.of_client(&asking.client)?);
-    let address = lease.address();
-    let goes_on = lease.state == State::Bound && vlan.subnet_of(address).is_some();
-    let allowed = goes_on || table.is_dynamic(address);
-    (allowed && vlan.reservation_at(address).is_none()).then_some(address)
+    let address = table.lease(table.of_client(&asking.client)?).address();
+    is_open(vlan, table, address).then_some(address)
 }
 
 fn requested(table: &Table, asking: &Asking<'_>) -> Option<Ipv4Addr> {
