@@ -2,8 +2,6 @@
 
 use anyhow::Context;
 use clap::ArgMatches;
-use prost_reflect::DynamicMessage;
-use proto::{describe, v1};
 use runtime::tls::Trust;
 use std::{io::IsTerminal, path::Path};
 use tonic::{Code, Status};
@@ -15,6 +13,7 @@ use crate::{
     output::{Screen, plain_table},
     profile::{self, Profile, Server, Store, Target},
     region::{self, Client},
+    status,
 };
 
 pub(crate) async fn login(arguments: &ArgMatches) -> anyhow::Result<Exit> {
@@ -96,11 +95,8 @@ fn token(arguments: &ArgMatches) -> anyhow::Result<String> {
 
 /// Asks something that every token may ask; says how the racks are, since that is what one wants to know next.
 async fn check(target: &Target) -> anyhow::Result<String> {
-    let method = describe::method("hostler.v1.Convergence", "Overview");
-    let request = DynamicMessage::new(method.input());
-    match Client::connect(target).await?.unary(&method, request).await {
-        Ok(answer) => {
-            let overview: v1::OverviewResponse = answer.item.transcode_to()?;
+    match status::overview(&mut Client::connect(target).await?).await {
+        Ok(overview) => {
             Ok(format!("; {} of {} racks up to date", overview.current, overview.racks.len()))
         }
         Err(error) => match failure::status_of(&error).map(Status::code) {

@@ -3,6 +3,8 @@
 use clap::{Arg, ArgAction, ArgMatches, Command, builder::ValueParser};
 use proto::describe::{Field, Kind};
 
+use crate::verbs::wait::USUAL_SECONDS;
+
 /// Where fields would hide the flags that every command has, they are shown under a heading of their own.
 const FIELDS: &str = "Fields";
 
@@ -38,24 +40,27 @@ pub(crate) fn id(kind: &Kind) -> Arg {
 
 /// How an answer is shown.
 pub(crate) fn showing(command: Command) -> Command {
-    command
-        .arg(
-            Arg::new("output")
-                .short('o')
-                .long("output")
-                .value_parser(["table", "wide", "json", "yaml"])
-                .default_value("table")
-                .hide_default_value(true)
-                .help("How to show it"),
-        )
-        .arg(
-            Arg::new("json")
-                .long("json")
-                .value_name("FIELD,..")
-                .value_delimiter(',')
-                .conflicts_with("output")
-                .help("Only these fields, as JSON"),
-        )
+    forms(command).arg(
+        Arg::new("json")
+            .long("json")
+            .value_name("FIELD,..")
+            .value_delimiter(',')
+            .conflicts_with("output")
+            .help("Only these fields, as JSON"),
+    )
+}
+
+/// How an answer is shown that has no fields to choose from.
+pub(crate) fn forms(command: Command) -> Command {
+    command.arg(
+        Arg::new("output")
+            .short('o')
+            .long("output")
+            .value_parser(["table", "wide", "json", "yaml"])
+            .default_value("table")
+            .hide_default_value(true)
+            .help("How to show it"),
+    )
 }
 
 /// What goes with every write.
@@ -88,8 +93,9 @@ pub(crate) fn wait() -> Arg {
         .value_name("SECONDS")
         .num_args(0..=1)
         .require_equals(true)
-        .default_missing_value("60")
+        .default_missing_value(USUAL_SECONDS.to_string())
         .value_parser(clap::value_parser!(u64).range(1..=86_400))
+        .conflicts_with("dry_run")
         .help("Wait until every rack that it touches has applied it; 60 seconds unless given")
 }
 

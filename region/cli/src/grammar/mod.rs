@@ -2,11 +2,13 @@
 
 mod flags;
 mod nouns;
+mod tips;
 
 use clap::{Arg, Command};
 
 pub(crate) use flags::{typed, word};
 pub(crate) use nouns::{own_methods, verb_of};
+pub(crate) use tips::tip;
 
 use crate::failure;
 
@@ -20,6 +22,10 @@ pub(crate) fn hostler() -> Command {
         .after_help(failure::HELP)
         .args(global())
         .subcommands(nouns::all())
+        .subcommand(flags::forms(
+            Command::new("status")
+                .about("Which racks have what they were told, and which are behind"),
+        ))
         .subcommands(files())
         .subcommands(logins())
         .subcommand(

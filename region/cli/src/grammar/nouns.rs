@@ -21,6 +21,15 @@ pub(crate) fn all() -> Vec<Command> {
     KINDS.iter().map(noun).collect()
 }
 
+/// A shared verb by its name or by a word that people try instead.
+pub(crate) fn verb_meant(word: &str) -> Option<&'static str> {
+    const NAMES: [&str; 6] = ["list", "get", "create", "update", "delete", "watch"];
+    let rows = SHARED.iter().zip(NAMES);
+    rows.into_iter()
+        .find(|((_, others), name)| *name == word || others.contains(&word))
+        .map(|(_, name)| name)
+}
+
 /// The methods of a kind that are none of those that all share.
 pub(crate) fn own_methods(kind: &'static Kind) -> impl Iterator<Item = MethodDescriptor> {
     kind.service.methods().filter(|method| SHARED.iter().all(|(name, _)| *name != method.name()))

@@ -17,6 +17,9 @@ use crate::{
     region::{Answer, Client, Fill},
 };
 
+/// When --wait does not say how long.
+pub(crate) const USUAL_SECONDS: u64 = 60;
+
 /// Where each scope on each rack is.
 #[derive(Default)]
 struct Racks {
@@ -29,10 +32,21 @@ pub(crate) async fn after(task: &mut Task<'_>, answer: &Answer) -> anyhow::Resul
     let Some(seconds) = grammar::typed::<u64>(task.arguments, "wait") else {
         return Ok(Exit::Done);
     };
-    let cursor = answer.cursor.clone().unwrap_or_default();
+    let Some(cursor) = &answer.cursor else {
+        anyhow::bail!("saved, but region did not say what to wait for: hostler status");
+    };
+    until_applied(&mut task.client, cursor, seconds).await
+}
+
+/// Tells of each rack as it comes; the exit code says how it ended.
+pub(crate) async fn until_applied(
+    client: &mut Client,
+    cursor: &str,
+    seconds: u64,
+) -> anyhow::Result<Exit> {
     let deadline = Instant::now() + Duration::from_secs(seconds);
     let mut racks = Racks::default();
-    let away = follow(&mut task.client, &cursor, deadline, &mut racks).await?;
+    let away = follow(client, cursor, deadline, &mut racks).await?;
     eprint!("{}", racks.verdict(seconds, away));
     Ok(racks.exit())
 }

@@ -2,4 +2,7 @@
 
 mod command;
 mod fake_region;
+mod login;
+mod refusals;
+mod wait;
 mod watch;
