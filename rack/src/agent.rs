@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::{
     apply::{self, Applied, ApplySettings, Told},
     config::{FileError, RackConfig},
-    link::LinkStatus,
+    link::{Link, LinkStatus},
     net::interfaces,
     services::{
         Statuses,
@@ -17,6 +17,7 @@ use crate::{
     status::{self, Sources},
     store::{
         StateDirectory, StoreError,
+        identity::{Credentials, IdentityStore, Membership},
         leases::LeaseOutbox,
         marks::Marks,
         scopes::{Record, ScopeStore},
@@ -45,7 +46,7 @@ pub enum StartError {
 pub struct Agent {
     /// Held while the rack runs.
     pub directory: StateDirectory,
-    pub incarnation: Uuid,
+    incarnation: watch::Sender<Uuid>,
     pub dhcp: DhcpService,
     pub outbox: LeaseOutbox,
     pub applied: Applied,
@@ -73,7 +74,7 @@ impl Agent {
         // First: who counts before there is a recorder counts for nobody.
         let metrics = metrics::install()?;
         let directory = StateDirectory::open(&config.state_directory)?;
-        let incarnation = Marks::new(directory.path()).incarnation()?;
+        let incarnation = watch::Sender::new(Marks::new(directory.path()).incarnation()?);
         let with_region = source == Source::Region;
         let settings = DhcpSettings {
             directory: directory.path().join("leases"),
@@ -102,6 +103,35 @@ impl Agent {
         }
     }
 
+    /// Keeps up the stream to region; what it says of itself.
+    pub fn link(
+        &self,
+        config: &RackConfig,
+        membership: Membership,
+        credentials: Credentials,
+    ) -> Result<watch::Receiver<LinkStatus>, StoreError> {
+        let status = Link::first_status(&membership, &credentials, self.clock.now());
+        let (status, shown) = watch::channel(status);
+        let given: Vec<String> = config.region.iter().map(ToString::to_string).collect();
+        let addresses = if given.is_empty() { membership.addresses.clone() } else { given };
+        let link = Link {
+            membership,
+            credentials: watch::Sender::new(credentials),
+            identity: IdentityStore::open(self.directory.path())?,
+            addresses,
+            marks: Marks::new(self.directory.path()),
+            incarnation: self.incarnation.clone(),
+            applied: self.applied.clone(),
+            services: self.services.clone(),
+            dhcp: self.dhcp.clone(),
+            outbox: self.outbox.clone(),
+            clock: self.clock.clone(),
+            status,
+        };
+        link.spawn(&self.tasks);
+        Ok(shown)
+    }
+
     /// Opens the two ways in which the rack is looked at.
     pub async fn show(
         &self,
@@ -109,7 +139,7 @@ impl Agent {
         link: Option<watch::Receiver<LinkStatus>>,
     ) -> Result<(), StartError> {
         let sources = Sources {
-            incarnation: self.incarnation,
+            incarnation: self.incarnation.subscribe(),
             clock: self.clock.clone(),
             applied: self.applied.clone(),
             services: self.services.clone(),

@@ -2,7 +2,7 @@
 
 use common::{
     Generation,
-    generation::Offer,
+    generation::{Digest, Offer},
     rack_config::{DhcpVlan, ScopeName},
     report::{Interface as ReportedInterface, ScopeStatus, Verdict},
 };
@@ -29,6 +29,13 @@ use crate::{
 pub enum Told {
     Offered(Record),
     Withdrawn(ScopeName),
+    /// Of a kind that a later version of the rack knows: refused as such.
+    Unknown {
+        scope: String,
+        generation: Generation,
+        digest: Digest,
+    },
+    UnknownWithdrawn(String),
 }
 
 /// Few: a sender that is faster than the disk waits, and region with it.
@@ -161,6 +168,11 @@ impl Applier {
         match told {
             Told::Offered(record) => self.offer(record).await,
             Told::Withdrawn(scope) => self.withdraw(&scope).await,
+            Told::Unknown { scope, generation, digest } => {
+                tracing::error!(%scope, %generation, "a scope of a kind that this version does not know was refused");
+                self.scopes.reject_unknown(scope, generation, digest);
+            }
+            Told::UnknownWithdrawn(scope) => self.scopes.forget_unknown(&scope),
         }
     }
 

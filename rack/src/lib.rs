@@ -4,6 +4,7 @@ pub mod agent;
 pub mod apply;
 pub mod attach;
 pub mod config;
+pub mod enrol;
 pub mod link;
 pub mod net;
 pub mod scope;

@@ -75,6 +75,8 @@ struct Scope {
 #[derive(Debug, Default)]
 pub struct Scopes {
     scopes: BTreeMap<ScopeName, Scope>,
+    /// By name, of kinds that a later version knows.
+    unknown: BTreeMap<String, Rejected>,
 }
 
 /// One scope's turn: what to try, and what to fall back on.
@@ -112,7 +114,7 @@ impl Scopes {
                 Scope { offered: read(kept.offered), good: read(kept.good), ..Scope::default() };
             (name, scope)
         });
-        Self { scopes: scopes.collect() }
+        Self { scopes: scopes.collect(), unknown: BTreeMap::new() }
     }
 
     /// What to do with an offer; nothing is changed.
@@ -134,6 +136,15 @@ impl Scopes {
         let scope = self.scopes.entry(record.scope.clone()).or_default();
         let (generation, digest) = (record.generation, record.digest);
         scope.rejected = Some(Rejected { generation, digest, reason });
+    }
+
+    pub fn reject_unknown(&mut self, scope: String, generation: Generation, digest: Digest) {
+        let reason = "is of a kind that this version of hostler-rack does not know".into();
+        self.unknown.insert(scope, Rejected { generation, digest, reason });
+    }
+
+    pub fn forget_unknown(&mut self, scope: &str) {
+        self.unknown.remove(scope);
     }
 
     /// Forgets a scope; what of it is still being served.
@@ -208,8 +219,11 @@ impl Scopes {
 
     /// Each with what people call it.
     pub fn statuses(&self) -> Vec<(String, ScopeStatus)> {
-        let each = self.scopes.iter();
-        each.filter_map(|(name, scope)| Some((scope.label(), scope.status(name)?))).collect()
+        let known = self.scopes.iter();
+        let known = known.filter_map(|(name, scope)| Some((scope.label(), scope.status(name)?)));
+        let unknown = self.unknown.iter();
+        let unknown = unknown.map(|(name, rejected)| (String::new(), rejected.status(name, None)));
+        known.chain(unknown).collect()
     }
 
     /// What people call a VLAN.
@@ -269,23 +283,28 @@ impl Scope {
 
     /// Nothing is said of a scope that was not tried yet.
     fn status(&self, name: &ScopeName) -> Option<ScopeStatus> {
-        let newest = self.newest().zip(self.verdict.as_ref());
-        let newest =
-            newest.map(|(newest, verdict)| (newest.generation, newest.digest, verdict.clone()));
-        let rejected = self.rejected.as_ref().map(|rejected| {
-            let (objections, reason) = (Vec::new(), rejected.reason.clone());
-            (rejected.generation, rejected.digest, Verdict::Refused { objections, reason })
-        });
-        let (offered, offered_digest, verdict) = rejected.or(newest)?;
         let standby = self.good.as_ref().filter(|_| self.verdict == Some(Verdict::Standby));
         let good = self.serving.as_ref().map(|serving| serving.generation);
-        Some(ScopeStatus {
-            scope: name.to_string(),
-            offered,
-            offered_digest,
-            verdict,
-            good: good.or(standby.map(|standby| standby.generation)),
-        })
+        let good = good.or(standby.map(|standby| standby.generation));
+        if let Some(rejected) = &self.rejected {
+            return Some(rejected.status(&name.to_string(), good));
+        }
+        let (newest, verdict) = self.newest().zip(self.verdict.clone())?;
+        let (offered, offered_digest) = (newest.generation, newest.digest);
+        Some(ScopeStatus { scope: name.to_string(), offered, offered_digest, verdict, good })
+    }
+}
+
+impl Rejected {
+    fn status(&self, scope: &str, good: Option<Generation>) -> ScopeStatus {
+        let (objections, reason) = (Vec::new(), self.reason.clone());
+        ScopeStatus {
+            scope: scope.into(),
+            offered: self.generation,
+            offered_digest: self.digest,
+            verdict: Verdict::Refused { objections, reason },
+            good,
+        }
     }
 }
 

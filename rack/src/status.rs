@@ -72,7 +72,7 @@ pub struct InterfaceRow {
 /// What there is to be told.
 #[derive(Clone, Debug)]
 pub struct Sources {
-    pub incarnation: Uuid,
+    pub incarnation: watch::Receiver<Uuid>,
     pub clock: Clock,
     pub applied: Applied,
     pub services: Statuses,
@@ -155,7 +155,7 @@ impl Sources {
         Status {
             version: env!("CARGO_PKG_VERSION").into(),
             time: self.clock.now().to_string(),
-            incarnation: self.incarnation,
+            incarnation: *self.incarnation.borrow(),
             region: self.link.as_ref().map(|link| link.borrow().clone()),
             newest_fact: *self.newest_fact.borrow(),
             services: self.services.clone().read().into_iter().map(service_row).collect(),

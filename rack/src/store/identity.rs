@@ -1,7 +1,7 @@
 //! Who this rack is to region: its key and certificate, and the authority that it joined.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use common::RackId;
+use common::{RackId, Secret, Timestamp};
 use runtime::tls::{Identity, TlsError};
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 use serde::{Deserialize, Serialize};
@@ -32,6 +32,65 @@ struct Written {
     addresses: Vec<String>,
 }
 
+/// A certificate with its key, and how long they are good.
+#[derive(Clone, Debug)]
+pub struct Credentials {
+    /// PEM.
+    key: Secret<String>,
+    certificate: CertificateDer<'static>,
+    received: Timestamp,
+    ends: Timestamp,
+}
+
+/// Certificates are renewed at a third of their life or after this long, whichever is first: a region that is away for most of a year locks nobody out.
+const RENEWED_AFTER: i64 = 30 * 86_400 * 1_000_000;
+
+impl Credentials {
+    /// `received` counts and not the certificate's own beginning: that is set earlier, for clocks that are behind.
+    pub fn new(
+        key: String,
+        certificate: CertificateDer<'static>,
+        received: Timestamp,
+    ) -> Result<Self, &'static str> {
+        let (_, parsed) = x509_parser::parse_x509_certificate(&certificate)
+            .map_err(|_| "the certificate cannot be read")?;
+        let ends = Timestamp::from_seconds(parsed.validity().not_after.timestamp());
+        Ok(Self { key: Secret::new(key), certificate, received, ends })
+    }
+
+    pub fn identity(&self) -> Result<Identity, TlsError> {
+        Identity::from_pem(pem(&self.certificate).as_bytes(), self.key.expose().as_bytes())
+    }
+
+    pub fn ends(&self) -> Timestamp {
+        self.ends
+    }
+
+    pub fn renewal(&self) -> Timestamp {
+        let life = self.ends.micros().saturating_sub(self.received.micros()).max(0);
+        self.received.shifted((life / 3).min(RENEWED_AFTER))
+    }
+
+    /// A line with the time of receipt, which readers of PEM pass over, then key and certificate.
+    fn encode(&self) -> String {
+        let received = self.received.micros();
+        format!("{RECEIVED}{received}\n{}{}", self.key.expose(), pem(&self.certificate))
+    }
+
+    fn decode(text: &str) -> Result<Self, &'static str> {
+        let missing = "does not begin with when it was received";
+        let (first, rest) = text.split_once('\n').ok_or(missing)?;
+        let received = first.strip_prefix(RECEIVED).and_then(|micros| micros.parse().ok());
+        let at = rest.find("-----BEGIN CERTIFICATE-----").ok_or("has no certificate")?;
+        let (key, certificate) = rest.split_at(at);
+        let certificate = CertificateDer::from_pem_slice(certificate.as_bytes())
+            .map_err(|_| "the certificate cannot be read")?;
+        Self::new(key.into(), certificate, Timestamp::from_micros(received.ok_or(missing)?))
+    }
+}
+
+const RECEIVED: &str = "Received: ";
+
 #[derive(Clone, Debug)]
 pub struct IdentityStore {
     folder: PathBuf,
@@ -44,8 +103,12 @@ impl IdentityStore {
         Ok(Self { folder })
     }
 
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// `None`: this rack has joined no region.
-    pub fn load(&self) -> Result<Option<(Membership, Identity)>, StoreError> {
+    pub fn load(&self) -> Result<Option<(Membership, Credentials)>, StoreError> {
         let path = self.folder.join(MEMBERSHIP);
         let Some(bytes) = read_if_there(&path)? else { return Ok(None) };
         let written: Written =
@@ -58,18 +121,17 @@ impl IdentityStore {
             authority: CertificateDer::from_pem_file(&authority)
                 .map_err(|error| damaged(&authority, error))?,
         };
-        Ok(Some((membership, self.load_identity()?)))
+        Ok(Some((membership, self.load_credentials()?)))
     }
 
     /// The membership is written last: without it the rest counts for nothing.
     pub fn save(
         &self,
         membership: &Membership,
-        key: &str,
-        certificate: &[u8],
+        credentials: &Credentials,
     ) -> Result<(), StoreError> {
         self.write(AUTHORITY, &pem(&membership.authority))?;
-        self.save_identity(key, certificate)?;
+        self.save_credentials(credentials)?;
         let written = Written {
             rack: membership.rack.uuid(),
             name: membership.name.clone(),
@@ -79,15 +141,14 @@ impl IdentityStore {
         self.write(MEMBERSHIP, &text)
     }
 
-    /// Replaces key (PEM) and certificate (DER) together.
-    pub fn save_identity(&self, key: &str, certificate: &[u8]) -> Result<(), StoreError> {
-        self.write(IDENTITY, &format!("{key}{}", pem(certificate)))
+    pub fn save_credentials(&self, credentials: &Credentials) -> Result<(), StoreError> {
+        self.write(IDENTITY, &credentials.encode())
     }
 
-    pub fn load_identity(&self) -> Result<Identity, StoreError> {
+    fn load_credentials(&self) -> Result<Credentials, StoreError> {
         let path = self.folder.join(IDENTITY);
-        let bytes = std::fs::read(&path).map_err(StoreError::io(&path))?;
-        Identity::from_pem(&bytes, &bytes).map_err(|error: TlsError| damaged(&path, error))
+        let text = std::fs::read_to_string(&path).map_err(StoreError::io(&path))?;
+        Credentials::decode(&text).map_err(|what| damaged(&path, what))
     }
 
     fn write(&self, name: &str, text: &str) -> Result<(), StoreError> {
@@ -109,4 +170,61 @@ fn pem(der: &[u8]) -> String {
 
 fn damaged(path: &Path, what: impl std::fmt::Display) -> StoreError {
     StoreError::Damaged { path: path.into(), what: what.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+    use std::os::unix::fs::PermissionsExt;
+
+    const DAY: i64 = 86_400;
+
+    /// Signed by itself, and good until 2027-01-01.
+    fn credentials(received: Timestamp) -> Credentials {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::default();
+        params.not_before = date_time_ymd(2025, 1, 1);
+        params.not_after = date_time_ymd(2027, 1, 1);
+        let certificate = params.self_signed(&key).unwrap();
+        Credentials::new(key.serialize_pem(), certificate.der().clone(), received).unwrap()
+    }
+
+    const ENDS: i64 = 1_798_761_600;
+
+    #[test]
+    fn a_membership_is_kept_for_the_rack_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = IdentityStore::open(folder.path()).unwrap();
+        assert!(store.load().unwrap().is_none());
+        let credentials = credentials(Timestamp::from_seconds(ENDS - 90 * DAY));
+        let membership = Membership {
+            rack: RackId::new(Uuid::from_u128(7)),
+            name: "r1".into(),
+            addresses: vec!["region.example:7241".into()],
+            authority: credentials.certificate.clone(),
+        };
+        store.save(&membership, &credentials).unwrap();
+        let (kept, own) = store.load().unwrap().unwrap();
+        assert_eq!((kept.rack, kept.addresses), (membership.rack, membership.addresses));
+        assert_eq!(kept.authority, membership.authority);
+        assert_eq!((own.received, own.ends), (credentials.received, credentials.ends));
+        own.identity().unwrap();
+        let path = folder.path().join("identity").join(IDENTITY);
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        std::fs::write(&path, "torn").unwrap();
+        assert!(store.load().unwrap_err().to_string().contains(IDENTITY));
+    }
+
+    #[test]
+    fn a_certificate_is_renewed_at_a_third_of_its_life_or_on_day_30() {
+        for (life, renewed_after) in
+            [(90 * DAY, 30 * DAY), (30 * DAY, 10 * DAY), (365 * DAY, 30 * DAY), (9, 3), (-5, 0)]
+        {
+            let received = ENDS - life;
+            let renewal = credentials(Timestamp::from_seconds(received)).renewal();
+            assert_eq!(renewal.seconds(), received + renewed_after, "{life} s");
+        }
+    }
 }

@@ -10,7 +10,7 @@ use nix::fcntl::{Flock, FlockArg};
 use std::{
     fs::{self, DirBuilder, File},
     io,
-    os::unix::fs::DirBuilderExt,
+    os::unix::fs::{DirBuilderExt, MetadataExt, chown},
     path::{Path, PathBuf},
 };
 
@@ -53,10 +53,18 @@ impl StateDirectory {
     }
 }
 
-/// A folder that nobody but the rack may read.
+/// A folder that nobody but the rack may read; it belongs to whom the folder around it belongs to.
 fn make_private(path: &Path) -> Result<(), StoreError> {
+    if path.is_dir() {
+        return Ok(());
+    }
     let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
-    made.map_err(StoreError::io(path))
+    made.and_then(|()| {
+        let around = path.parent().map(fs::metadata).transpose()?;
+        let owner = around.map(|around| (around.uid(), around.gid())).filter(|(uid, _)| *uid != 0);
+        owner.map_or(Ok(()), |(uid, gid)| chown(path, Some(uid), Some(gid)))
+    })
+    .map_err(StoreError::io(path))
 }
 
 /// `None`: there is no such file.
