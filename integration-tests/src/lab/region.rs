@@ -67,7 +67,8 @@ impl Region {
             process: None,
         };
         region.start()?;
-        let token = |region: &Self| region.own(&["token", "create", "--admin", "--name", &region.name]);
+        let token =
+            |region: &Self| region.own(&["token", "create", "--admin", "--name", &region.name]);
         let fingerprint = |region: &Self| region.own(&["fingerprint"]);
         region.credentials = until(READY, "region makes a token", || {
             Ok(Some(Credentials { token: token(&region)?, fingerprint: fingerprint(&region)? }))
