@@ -1,6 +1,7 @@
 //! A small data centre in network namespaces: nodes, switches, cables. What runs in it is in the modules below.
 
 pub mod centre;
+pub mod ledger;
 pub mod machine;
 pub mod postgres;
 pub mod process;
@@ -68,6 +69,7 @@ impl Lab {
         let turn = File::create(folder.with_extension("lock"))?;
         turn.lock()?;
         sweep(&prefix)?;
+        unmount_below(&folder)?;
         fs::remove_dir_all(&folder)?;
         fs::create_dir_all(&folder)?;
         Ok(Self { prefix, folder, kept: false, _turn: turn })
@@ -174,6 +176,40 @@ impl Node {
         let mac = self.run(&["cat", &format!("/sys/class/net/{interface}/address")])?;
         Ok(mac.trim().to_owned())
     }
+}
+
+/// A file system of its own for a folder, as long as this value lives.
+pub struct Mount(PathBuf);
+
+impl Mount {
+    /// `size` as mount takes it: 16m.
+    pub fn tmpfs(folder: &Path, size: &str) -> anyhow::Result<Self> {
+        fs::create_dir_all(folder)?;
+        run(Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
+            .arg(folder))?;
+        Ok(Self(folder.into()))
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        if let Err(error) = unmount(&self.0) {
+            let _ = writeln!(std::io::stderr(), "{}: {error:#}", self.0.display());
+        }
+    }
+}
+
+/// Lazily: what still runs in it ends with the lab.
+fn unmount(folder: &Path) -> anyhow::Result<()> {
+    run(Command::new("umount").arg("-l").arg(folder)).map(drop)
+}
+
+/// What an earlier lab mounted below this folder and could not unmount any more.
+fn unmount_below(folder: &Path) -> anyhow::Result<()> {
+    let mounts = fs::read_to_string("/proc/self/mounts")?;
+    let points = mounts.lines().filter_map(|line| line.split(' ').nth(1)).map(Path::new);
+    points.filter(|point| point.starts_with(folder)).try_for_each(unmount)
 }
 
 /// Removes every namespace of this prefix and ends what runs in them, nothing else.

@@ -20,6 +20,9 @@ pub const SEGMENT_A: &str = "brA";
 pub const SEGMENT_B: &str = "brB";
 const MANAGEMENT: &str = "brM";
 
+/// Segments of the usual size would take 200 MB a rack.
+const SMALL_LEASE_LOG: &str = "[leases]\nsegment = 4\n";
+
 /// What clients are told at first; stories change it.
 pub const DNS: &str = "10.77.0.53";
 
@@ -39,6 +42,8 @@ pub struct Wishes<'a> {
     pub database: Option<&'a str>,
     /// Where racks and operators find region; 198.18.0.1 unless given.
     pub reached_at: Option<&'a str>,
+    /// Where racks find region, if elsewhere.
+    pub racks_at: &'a [&'a str],
     /// More lines for region's `[racks]` table.
     pub racks: &'a str,
     /// A cable from region to the host.
@@ -90,6 +95,11 @@ impl Centre {
     /// All of it, with both VLANs configured and served by rack1, and rack2 standing by.
     pub fn build(lab: Lab, wishes: Wishes<'_>) -> anyhow::Result<Self> {
         let wires = Self::wire(&lab)?;
+        Self::furnish(lab, wires, wishes)
+    }
+
+    /// The same, between cables that are there.
+    pub fn furnish(lab: Lab, wires: Wires, wishes: Wishes<'_>) -> anyhow::Result<Self> {
         let reached_at = wishes.reached_at.unwrap_or("198.18.0.1");
         if let Some(link) = &wishes.host {
             link.plug(wires.region.namespace())?;
@@ -97,7 +107,7 @@ impl Centre {
         let settings = Settings {
             name: "region",
             operators_at: wishes.host.as_ref().map_or(reached_at, |link| &link.region),
-            racks_at: &[reached_at],
+            racks_at: if wishes.racks_at.is_empty() { &[reached_at] } else { wishes.racks_at },
             database: wishes.database,
             key_of: None,
             racks: wishes.racks,
@@ -112,7 +122,7 @@ impl Centre {
             lab,
         };
         for (name, node) in ["rack1", "rack2"].iter().zip(&wires.racks) {
-            let mut rack = Rack::install(&centre.lab, name, node, "")?;
+            let mut rack = Rack::install(&centre.lab, name, node, SMALL_LEASE_LOG)?;
             rack.join(&centre.region)?;
             rack.start()?;
             centre.racks.push(rack);

@@ -20,7 +20,7 @@ pub struct Rack {
 }
 
 impl Rack {
-    /// Writes its configuration: state and status socket of its own, small lease segments, and what the story adds.
+    /// Writes its configuration: state and status socket of its own, and what the story adds.
     pub fn install(lab: &Lab, name: &str, node: &Node, more: &str) -> anyhow::Result<Self> {
         let folder = lab.folder().join(name);
         fs::create_dir_all(folder.join("state"))?;
@@ -32,7 +32,7 @@ impl Rack {
     /// Replaces what the story adds; takes effect at the next start.
     pub fn configure(&self, more: &str) -> anyhow::Result<()> {
         let config = format!(
-            "state-directory = {:?}\nstatus-socket = {:?}\n{more}\n[leases]\nsegment = 4\n",
+            "state-directory = {:?}\nstatus-socket = {:?}\n{more}\n",
             self.state(),
             self.socket(),
         );

@@ -3,7 +3,7 @@
 
 mod packet;
 
-use super::{Node, machine::INTERFACE};
+use super::{Node, machine::INTERFACE, until};
 use anyhow::{Context, bail, ensure};
 use nix::{
     sched::{CloneFlags, setns},
@@ -22,6 +22,10 @@ use std::{
     io::{ErrorKind, Read, Write},
     net::{Ipv4Addr, UdpSocket},
     process::Stdio,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -56,6 +60,22 @@ pub struct Swarm {
     pub wrong: Vec<String>,
     /// Requests that were sent again.
     pub repeated: usize,
+    counter: Counter,
+}
+
+/// How many ACKs came, for whoever waits beside a swarm that talks.
+#[derive(Clone, Default)]
+pub struct Counter(Arc<AtomicUsize>);
+
+impl Counter {
+    pub fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub fn reaches(&self, count: usize, limit: Duration) -> anyhow::Result<()> {
+        let what = format!("{count} acknowledged");
+        until(limit, &what, || Ok((self.count() >= count).then_some(())))
+    }
 }
 
 struct Client {
@@ -105,6 +125,7 @@ impl Swarm {
             acknowledged: Vec::new(),
             wrong: Vec::new(),
             repeated: 0,
+            counter: Counter::default(),
         })
     }
 
@@ -123,6 +144,10 @@ impl Swarm {
             }
         }
         self.talk(limit)
+    }
+
+    pub fn counter(&self) -> Counter {
+        self.counter.clone()
     }
 
     pub fn leases(&self) -> Vec<Lease> {
@@ -208,6 +233,7 @@ impl Swarm {
                     self.wrong.push(format!("asked for {}, given {packet:?}", asked.address));
                 }
                 self.acknowledged.push(packet.lease.clone());
+                self.counter.0.fetch_add(1, Ordering::Relaxed);
                 State::Bound(packet.lease.clone())
             }
             (State::Requesting(_), Kind::Nak) => State::Selecting,
