@@ -110,6 +110,11 @@ impl Servers {
         self.servers[at].table.load(record);
     }
 
+    /// The log has had records up to this one, of which none may be left.
+    pub fn resume_after(&mut self, revision: u64) {
+        self.revision = self.revision.max(revision);
+    }
+
     /// Serves a VLAN from now on as this says; its leases stay.
     pub fn apply_config(&mut self, mut vlan: CompiledVlan) -> Retired {
         let at = self.server(vlan.vlan);

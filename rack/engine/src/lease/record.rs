@@ -97,6 +97,11 @@ pub fn begin(frame: &mut Vec<u8>) {
     frame.resize(HEAD, 0);
 }
 
+/// Adds the records of another frame that was begun.
+pub fn append(frame: &mut Vec<u8>, other: &[u8]) {
+    frame.extend_from_slice(other.get(HEAD..).unwrap_or_default());
+}
+
 /// Fills in the head of a frame that was begun and has its records.
 ///
 /// # Panics

@@ -1,0 +1,128 @@
+//! The sockets of one interface.
+
+use nix::{
+    errno::Errno,
+    ifaddrs::getifaddrs,
+    sys::socket::{
+        AddressFamily, SockFlag, SockType, SockaddrIn, bind, setsockopt, socket,
+        sockopt::{
+            BindToDevice, Broadcast, Ipv4PacketInfo, RcvBuf, RcvBufForce, ReceiveTimestampns,
+            RxqOvfl, SndBuf, SndBufForce,
+        },
+    },
+};
+use std::{
+    ffi::OsString,
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+};
+
+use super::port_owner;
+
+/// Where DHCP servers listen, and relays (RFC 2131 section 4.1).
+pub(super) const SERVER_PORT: u16 = 67;
+pub(super) const CLIENT_PORT: u16 = 68;
+/// A second of requests at 10,000 a second: takes a storm without answering what nobody waits for any more.
+const BUFFER: usize = 4 << 20;
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    #[error("interface {0} is not there")]
+    NoInterface(String),
+    #[error("port 67 on {interface} is taken by {owner}")]
+    PortTaken { interface: String, owner: String },
+    #[error("{what} on {interface}: {error}")]
+    Refused { what: &'static str, interface: String, error: Errno },
+}
+
+/// One UDP socket that hears only its interface, so that a storm fills no buffer but its own, and a packet socket that hears nothing, for
+/// frames to clients that have no address yet.
+#[derive(Debug)]
+pub struct DhcpSocket {
+    pub(super) udp: OwnedFd,
+    pub(super) packet: OwnedFd,
+    pub(super) interface: InterfaceId,
+}
+
+/// An interface as long as it lives: one that is made again under its name is another one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InterfaceId {
+    pub name: String,
+    pub index: u32,
+    /// Of Ethernet.
+    pub(super) mac: Option<[u8; 6]>,
+}
+
+impl InterfaceId {
+    pub fn find(name: &str) -> Result<Self, OpenError> {
+        let refused = |error| OpenError::Refused {
+            what: "interfaces cannot be listed",
+            interface: name.into(),
+            error,
+        };
+        let mut entries =
+            getifaddrs().map_err(refused)?.filter(|entry| entry.interface_name == name);
+        let link = entries.find_map(|entry| entry.address?.as_link_addr().copied());
+        let link = link.ok_or_else(|| OpenError::NoInterface(name.into()))?;
+        let index = u32::try_from(link.ifindex()).unwrap_or_default();
+        Ok(Self { name: name.into(), index, mac: link.addr() })
+    }
+}
+
+impl DhcpSocket {
+    pub fn open(interface: InterfaceId) -> Result<Self, OpenError> {
+        let refused = |what| {
+            let interface = interface.name.clone();
+            move |error| OpenError::Refused { what, interface, error }
+        };
+        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+        let packet = socket(AddressFamily::Packet, SockType::Raw, flags, None)
+            .map_err(refused("no packet socket"))?;
+        let udp = socket(AddressFamily::Inet, SockType::Datagram, flags, None)
+            .map_err(refused("no UDP socket"))?;
+        bind_to(&udp, &interface)?;
+        set_options(&udp).map_err(refused("a socket option is refused"))?;
+        // No SO_REUSEADDR: two servers on one port would share its datagrams, and nobody would notice.
+        bind(udp.as_raw_fd(), &SockaddrIn::new(0, 0, 0, 0, SERVER_PORT)).map_err(|error| {
+            if error != Errno::EADDRINUSE {
+                return refused("port 67 cannot be bound")(error);
+            }
+            let owner = port_owner::describe(SERVER_PORT);
+            OpenError::PortTaken { interface: interface.name.clone(), owner }
+        })?;
+        Ok(Self { udp, packet, interface })
+    }
+
+    pub fn interface(&self) -> &InterfaceId {
+        &self.interface
+    }
+}
+
+/// Readable when there are datagrams.
+impl AsFd for DhcpSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.udp.as_fd()
+    }
+}
+
+fn bind_to(udp: &OwnedFd, interface: &InterfaceId) -> Result<(), OpenError> {
+    let what = "the socket cannot be bound to the interface";
+    let name = interface.name.clone();
+    setsockopt(udp, BindToDevice, &OsString::from(&name)).map_err(|error| {
+        let is_gone = error == Errno::ENODEV;
+        if is_gone {
+            OpenError::NoInterface(name)
+        } else {
+            OpenError::Refused { what, interface: name, error }
+        }
+    })
+}
+
+fn set_options(udp: &OwnedFd) -> nix::Result<()> {
+    setsockopt(udp, Broadcast, &true)?;
+    setsockopt(udp, Ipv4PacketInfo, &true)?;
+    setsockopt(udp, ReceiveTimestampns, &true)?;
+    setsockopt(udp, RxqOvfl, &1)?;
+    // More than the system's limit needs a capability; without it the limit is what is had.
+    setsockopt(udp, RcvBufForce, &BUFFER).or_else(|_| setsockopt(udp, RcvBuf, &BUFFER))?;
+    setsockopt(udp, SndBufForce, &BUFFER).or_else(|_| setsockopt(udp, SndBuf, &BUFFER))
+}
