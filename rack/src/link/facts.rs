@@ -67,15 +67,12 @@ impl Facts {
                 continue;
             }
             match self.outbox.read(self.sent, BATCH).await? {
-                Outgoing::Facts(facts) => {
+                Outgoing::Facts { facts, upto } => {
                     self.waiting = None;
-                    match facts.last() {
-                        Some(last) => self.sent = last.number,
-                        // Numbers may have gaps; what is newest is then behind us.
-                        None => {
-                            self.sent = *self.newest.borrow();
-                            continue;
-                        }
+                    self.sent = upto;
+                    // Numbers may have gaps.
+                    if facts.is_empty() {
+                        continue;
                     }
                     self.unrecorded.push_back(self.sent);
                     return Ok(self.batch(&facts, None));
