@@ -12,11 +12,10 @@ bound | renew | BOUND | RENEW | REBIND | REBOOT)
   router=${router:-$new_routers}
   ip addr replace "$address/${mask:-24}" dev "$interface"
   [ -z "$router" ] || ip route replace default via "${router%% *}" dev "$interface"
-  {
-    printf 'event=%s;address=%s;router=%s;' "$what" "$address" "$router"
-    printf 'dns=%s;domain=%s;' "${dns:-$new_domain_name_servers}" "${domain:-$new_domain_name}"
-    printf 'seconds=%s;server=%s\n' "${lease:-$new_dhcp_lease_time}" "${serverid:-$new_dhcp_server_identifier}"
-  } >>"$LEASE_LOG"
+  dns=${dns:-$new_domain_name_servers} domain=${domain:-$new_domain_name}
+  seconds=${lease:-$new_dhcp_lease_time} server=${serverid:-$new_dhcp_server_identifier}
+  # In one write, since it is read while it is written.
+  echo "event=$what;address=$address;router=$router;dns=$dns;domain=$domain;seconds=$seconds;server=$server" >>"$LEASE_LOG"
   ;;
 esac
 exit 0

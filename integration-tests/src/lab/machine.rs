@@ -68,6 +68,8 @@ impl Machine {
                 command = self.node.command("unshare");
                 command.args(["-m", "sh", "-c", wrap, "dhcpcd", "-4", "-B", "-d", "--noarp"]);
                 command.args(["-c", &script, "-f", "/dev/null", "-e", &log]);
+                // Of the host's own configuration, which is not read, what asks for these.
+                command.args(["-o", "domain_name_servers", "-o", "domain_name", "-o", "routers"]);
             }
         }
         command.args(more);
