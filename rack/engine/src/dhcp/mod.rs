@@ -202,7 +202,7 @@ impl Servers {
                     return Page { records, next: Some(Position { server: at, slot }) };
                 }
                 // one that no record tells of was never more than an offer
-                if lease.revision > 0 && lease.state != crate::lease::state::State::Offered {
+                if lease.revision > 0 {
                     record::write(frame, server.vlan, lease);
                     records += 1;
                 }

@@ -4,12 +4,17 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use common::RangeSet;
 
-use super::{free::FreeBits, slab::List};
+use super::{
+    free::FreeBits,
+    slab::{List, Slot},
+};
 
 /// Free are those without a lease, and those whose lease has ended, longest ended first.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Pool {
     ranges: Vec<Span>,
+    /// The lease of each address, from 1 on; 0 is none, which lets untouched pages cost nothing.
+    slots: Vec<u32>,
     pub(crate) fresh: FreeBits,
     pub(crate) ended: List,
     pub(crate) ended_count: u32,
@@ -33,7 +38,13 @@ impl Pool {
                 ranges.push(span);
             }
         }
-        Self { ranges, fresh: FreeBits::all(start), ended: List::default(), ended_count: 0 }
+        Self {
+            ranges,
+            slots: vec![0; start as usize],
+            fresh: FreeBits::all(start),
+            ended: List::default(),
+            ended_count: 0,
+        }
     }
 
     pub(crate) fn has_ranges_of(&self, other: &Self) -> bool {
@@ -46,6 +57,20 @@ impl Pool {
 
     pub(crate) fn free(&self) -> u32 {
         self.fresh.count() + self.ended_count
+    }
+
+    pub(crate) fn slot(&self, number: u32) -> Option<Slot> {
+        Slot::from_count(self.slots[number as usize])
+    }
+
+    pub(crate) fn occupy(&mut self, number: u32, slot: Slot) {
+        self.slots[number as usize] = slot.count();
+        self.fresh.take(number);
+    }
+
+    pub(crate) fn vacate(&mut self, number: u32) {
+        self.slots[number as usize] = 0;
+        self.fresh.give_back(number);
     }
 
     /// The number of an address among the pool's.

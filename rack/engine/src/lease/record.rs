@@ -155,7 +155,7 @@ impl<'a> Iterator for Records<'a> {
     }
 }
 
-/// Appends a lease to a frame that was begun.
+/// Appends a lease to a frame that was begun. Of an address that is only offered, what counts is that nobody has it.
 pub(crate) fn write(frame: &mut Vec<u8>, vlan: VlanId, lease: &Lease) {
     let client = lease.client();
     let length =
@@ -166,7 +166,8 @@ pub(crate) fn write(frame: &mut Vec<u8>, vlan: VlanId, lease: &Lease) {
     head[24..28].copy_from_slice(&lease.address().to_bits().to_le_bytes());
     head[28..32].copy_from_slice(&lease.started.to_le_bytes());
     head[32..36].copy_from_slice(&lease.ends.to_le_bytes());
-    head[36] = lease.state.code();
+    let state = if lease.state == State::Offered { State::Expired } else { lease.state };
+    head[36] = state.code();
     head[37] = client.hardware_type;
     head[38] = length(client.hardware);
     head[39] = length(client.identifier);

@@ -56,7 +56,7 @@ impl Client<'_> {
 pub(crate) struct Lease {
     /// Identifier, host name and relay information, then the length of the host name; empty if all three are.
     varying: Box<[u8]>,
-    /// The number of the record that last told of it; 0 if none did.
+    /// The number of the record that last told of this address; 0 if none did.
     pub(crate) revision: u64,
     hardware: [u8; 16],
     address: u32,
@@ -177,6 +177,15 @@ impl Slab {
 impl Slot {
     pub(crate) fn number(self) -> u32 {
         self.0
+    }
+
+    /// How many slots there are up to this one: its number where 0 has to mean none.
+    pub(crate) fn count(self) -> u32 {
+        self.0 + 1
+    }
+
+    pub(crate) fn from_count(count: u32) -> Option<Self> {
+        count.checked_sub(1).map(Self)
     }
 }
 

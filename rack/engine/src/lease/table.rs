@@ -16,6 +16,7 @@ use crate::dhcp::Utilisation;
 
 pub(crate) struct Table {
     leases: Slab,
+    /// Those whose address is in no pool: pools know their own.
     by_address: HashTable<Slot>,
     /// Leases of clients that may come back for them; a client may have an offer besides a lease.
     by_client: HashTable<Slot>,
@@ -77,8 +78,11 @@ impl Table {
     }
 
     pub(crate) fn at(&self, address: Ipv4Addr) -> Option<Slot> {
+        if let Some((pool, number)) = self.pool_of(address) {
+            return self.pools[pool].slot(number);
+        }
         let is_it = |slot: &Slot| self.leases[*slot].address() == address;
-        self.by_address.find(self.hash_address(address), is_it).copied()
+        self.by_address.find(hash_address(&self.hasher, address), is_it).copied()
     }
 
     /// What this client has: a lease that goes on, else an offer, else the lease that ended last.
@@ -120,7 +124,6 @@ impl Table {
         } else {
             self.forget_client(slot);
             self.leases[slot].set_client(client);
-            self.leases[slot].revision = 0;
         }
         self.remember_client(slot);
         slot
@@ -128,12 +131,7 @@ impl Table {
 
     fn insert(&mut self, address: Ipv4Addr, client: &Client<'_>) -> Slot {
         let slot = self.leases.insert(address, client);
-        let (leases, hasher) = (&self.leases, &self.hasher);
-        let hash = |slot: &Slot| hash_address(hasher, leases[*slot].address());
-        self.by_address.insert_unique(hash_address(hasher, address), slot, hash);
-        if let Some((pool, number)) = self.pool_of(address) {
-            self.pools[pool].fresh.take(number);
-        }
+        self.place(slot);
         self.link(slot);
         self.remember_client(slot);
         slot
@@ -144,12 +142,11 @@ impl Table {
         let address = self.leases[slot].address();
         self.unlink(slot);
         self.forget_client(slot);
-        let hash = self.hash_address(address);
-        if let Ok(entry) = self.by_address.find_entry(hash, |other| *other == slot) {
-            entry.remove();
-        }
+        let hash = hash_address(&self.hasher, address);
         if let Some((pool, number)) = self.pool_of(address) {
-            self.pools[pool].fresh.give_back(number);
+            self.pools[pool].vacate(number);
+        } else if let Ok(entry) = self.by_address.find_entry(hash, |other| *other == slot) {
+            entry.remove();
         }
         self.leases.vacate(slot);
     }
@@ -227,13 +224,14 @@ impl Table {
         if kept.len() == old.len() && kept.iter().all(|kept| *kept) {
             return old;
         }
-        self.relink_ended(&kept);
+        self.place_all(&kept);
         old
     }
 
-    /// Finds what is free in pools that were not kept, and forgets ended leases of addresses that are in no pool.
-    fn relink_ended(&mut self, kept: &[bool]) {
+    /// Finds the leases of pools that were not kept, and forgets ended ones whose address is in no pool.
+    fn place_all(&mut self, kept: &[bool]) {
         self.elsewhere = List::default();
+        self.by_address.clear();
         let mut ended = Vec::new();
         for slot in self.leases.slots_from(0) {
             let lease = &self.leases[slot];
@@ -244,9 +242,7 @@ impl Table {
             if lease.state.is_ended() {
                 ended.push((lease.ends, slot));
             }
-            if let Some((pool, number)) = pool {
-                self.pools[pool].fresh.take(number);
-            }
+            self.place(slot);
         }
         ended.sort_by_key(|(ends, slot)| (*ends, slot.number()));
         for (_, slot) in ended {
@@ -263,6 +259,18 @@ impl Table {
         slots
             .map(|slot| (slot.number(), &self.leases[slot]))
             .filter(|(_, lease)| !lease.address().is_unspecified())
+    }
+
+    /// Makes a lease known by its address.
+    fn place(&mut self, slot: Slot) {
+        let address = self.leases[slot].address();
+        if let Some((pool, number)) = self.pool_of(address) {
+            self.pools[pool].occupy(number, slot);
+        } else {
+            let (leases, hasher) = (&self.leases, &self.hasher);
+            let hash = |slot: &Slot| hash_address(hasher, leases[*slot].address());
+            self.by_address.insert_unique(hash(&slot), slot, hash);
+        }
     }
 
     fn link(&mut self, slot: Slot) {
@@ -315,10 +323,6 @@ impl Table {
     fn pool_of(&self, address: Ipv4Addr) -> Option<(usize, u32)> {
         let mut pools = self.pools.iter().enumerate();
         pools.find_map(|(at, pool)| pool.number(address).map(|number| (at, number)))
-    }
-
-    fn hash_address(&self, address: Ipv4Addr) -> u64 {
-        hash_address(&self.hasher, address)
     }
 }
 

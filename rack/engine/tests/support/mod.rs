@@ -157,19 +157,23 @@ impl World {
         self.log = log;
     }
 
-    /// All leases as one snapshot, in pages.
     pub fn snapshot(&self) -> Vec<u8> {
-        let (mut whole, mut frame) = (Vec::new(), Vec::new());
-        let mut next = Some(Position::default());
-        while let Some(from) = next {
-            record::begin(&mut frame);
-            let page = self.servers.snapshot(from, 3, &mut frame);
-            record::seal(&mut frame, 1, page.records);
-            whole.extend_from_slice(&frame);
-            next = page.next;
-        }
-        whole
+        snapshot(&self.servers)
     }
+}
+
+/// All leases as one snapshot, in pages.
+pub fn snapshot(servers: &Servers) -> Vec<u8> {
+    let (mut whole, mut frame) = (Vec::new(), Vec::new());
+    let mut next = Some(Position::default());
+    while let Some(from) = next {
+        record::begin(&mut frame);
+        let page = servers.snapshot(from, 3, &mut frame);
+        record::seal(&mut frame, 1, page.records);
+        whole.extend_from_slice(&frame);
+        next = page.next;
+    }
+    whole
 }
 
 /// Every record of a log, in order.
