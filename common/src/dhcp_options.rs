@@ -1,7 +1,7 @@
 //! The catalogue of DHCPv4 options: a row says how an option is named, what its value is and who may set it. Region checks by it, the engine encodes by
 //! it, CLI and pages list it. A new option is a row here.
 
-mod value;
+pub(crate) mod value;
 
 pub use value::{OptionValue, Route};
 

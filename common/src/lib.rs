@@ -15,7 +15,7 @@ pub mod time;
 
 pub use generation::{Epoch, Generation};
 pub use ids::{Id, RackId, SubnetId, VlanId};
-pub use net::{Cidr, MacAddr, Metric, Mtu, Name, VlanTag};
+pub use net::{Cidr, DomainName, MacAddr, Metric, Mtu, Name, VlanTag};
 pub use objection::{Objection, Refusal};
 pub use ranges::{IpRange, RangeSet};
 pub use secret::Secret;

@@ -8,13 +8,12 @@ pub mod operations;
 pub mod resources;
 
 use runtime::{clock::Clock, tasks::Tasks};
-use std::sync::Arc;
 
 /// What every door needs to call an operation.
 #[derive(Clone)]
 pub struct Region {
     pub db: db::Db,
-    pub bell: Arc<events::Bell>,
+    pub log: events::Log,
     pub tasks: Tasks,
     pub clock: Clock,
 }
@@ -22,9 +21,8 @@ pub struct Region {
 impl Region {
     /// `database` is a `postgres://` URL, or the path of a SQLite file, which is made when there is none.
     pub async fn open(database: &str, tasks: Tasks, clock: Clock) -> Result<Self, db::OpenError> {
-        let db = db::Db::open(database).await?;
-        let bell = Arc::new(events::Bell::new());
-        events::hear_other_processes(database, bell.clone())?;
-        Ok(Self { db, bell, tasks, clock })
+        let db = db::Db::open(database, &tasks).await?;
+        let log = events::Log::open(db.clone(), &tasks, clock.now()).await?;
+        Ok(Self { db, log, tasks, clock })
     }
 }

@@ -151,7 +151,7 @@ fn plain(text: &str) -> Result<String, Refusal> {
     Ok(text.to_owned())
 }
 
-fn domain(text: &str) -> Result<String, Refusal> {
+pub(crate) fn domain(text: &str) -> Result<String, Refusal> {
     let label = |label: &str| {
         let inner = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
         (1..=63).contains(&label.len())

@@ -1,5 +1,6 @@
 //! Who is asking, and what they may do.
 
 mod policy;
+pub mod secret;
 
-pub use policy::{Actor, Role, Verb, authorise};
+pub use policy::{Actor, Role, Verb, authorise, may_see};

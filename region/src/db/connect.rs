@@ -1,0 +1,117 @@
+//! From what an operator wrote to connections that are ready for use.
+
+use common::Refusal;
+use diesel::{
+    connection::SimpleConnection,
+    prelude::*,
+    r2d2::{ManageConnection, R2D2Connection},
+    sql_query, sql_types,
+};
+use std::path::PathBuf;
+
+use super::{Conn, OpenError};
+
+/// Which database. Made once from what the operator wrote, so that a PostgreSQL that is away is never taken for the name of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    Postgres(String),
+    Sqlite(PathBuf),
+}
+
+impl Target {
+    pub fn parse(text: &str) -> Result<Self, Refusal> {
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            return Ok(Self::Postgres(text.to_owned()));
+        }
+        if text.is_empty() || text.contains("://") {
+            return Err(Refusal::new(format!(
+                "database {text:?} must be a postgres:// URL or the path of a SQLite file"
+            )));
+        }
+        Ok(Self::Sqlite(text.into()))
+    }
+
+    pub fn connect(&self) -> Result<Conn, OpenError> {
+        let mut conn = match self {
+            Self::Postgres(url) => Conn::Postgres(PgConnection::establish(url)?),
+            Self::Sqlite(path) => {
+                Conn::Sqlite(SqliteConnection::establish(&path.to_string_lossy())?)
+            }
+        };
+        prepare(&mut conn)?;
+        Ok(conn)
+    }
+}
+
+fn prepare(conn: &mut Conn) -> QueryResult<()> {
+    match conn {
+        // A transaction left open holds every watcher back.
+        Conn::Postgres(conn) => {
+            conn.batch_execute("SET idle_in_transaction_session_timeout = '10s'; SET client_min_messages = warning")
+        }
+        Conn::Sqlite(conn) => conn.batch_execute(
+            "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON",
+        ),
+    }
+}
+
+#[derive(QueryableByName)]
+struct Collation {
+    #[diesel(sql_type = sql_types::Text)]
+    collation: String,
+}
+
+/// Keys and pages are in the order of bytes on both databases.
+pub(super) fn check_collation(conn: &mut Conn) -> Result<(), OpenError> {
+    let Conn::Postgres(conn) = conn else { return Ok(()) };
+    let query = "SELECT CASE WHEN datlocprovider = 'i' THEN 'ICU' ELSE datcollate END AS collation \
+                 FROM pg_database WHERE datname = current_database()";
+    let Collation { collation } = sql_query(query).get_result(conn)?;
+    let bytewise = ["C", "POSIX", "C.UTF-8", "C.utf8"].contains(&collation.as_str());
+    if bytewise { Ok(()) } else { Err(OpenError::Collation { found: collation }) }
+}
+
+/// The pool's way to connections.
+#[derive(Debug)]
+pub(super) struct Manager(pub(super) Target);
+
+impl ManageConnection for Manager {
+    type Connection = Conn;
+    type Error = OpenError;
+
+    fn connect(&self) -> Result<Conn, OpenError> {
+        self.0.connect()
+    }
+
+    fn is_valid(&self, conn: &mut Conn) -> Result<(), OpenError> {
+        Ok(sql_query("SELECT 1").execute(conn).map(drop)?)
+    }
+
+    fn has_broken(&self, conn: &mut Conn) -> bool {
+        match conn {
+            Conn::Postgres(conn) => std::thread::panicking() || conn.is_broken(),
+            Conn::Sqlite(conn) => std::thread::panicking() || conn.is_broken(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_never_a_file() {
+        for (text, expected) in [
+            ("postgres://a/b", Some(Target::Postgres("postgres://a/b".into()))),
+            ("postgresql://a/b", Some(Target::Postgres("postgresql://a/b".into()))),
+            (
+                "/var/lib/hostler/region.db",
+                Some(Target::Sqlite("/var/lib/hostler/region.db".into())),
+            ),
+            ("mysql://a/b", None),
+            ("", None),
+        ] {
+            assert_eq!(Target::parse(text).ok(), expected, "{text}");
+        }
+    }
+}
