@@ -13,6 +13,8 @@ mod outbox;
 mod replay;
 mod segments;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 
 pub use collapse::{SnapshotPage, SnapshotPages};
 pub use commit::{Commit, LogWriter};

@@ -203,15 +203,13 @@ impl Reader {
     fn frame(&mut self, at: u64) -> Result<Option<(Frame<'_>, u64)>, OutboxError> {
         let mut window = Self::WINDOW;
         while record::read_frame(self.from(at)).is_none() {
-            if self.start == at && self.bytes.len() < window {
-                // All that the file has from here on.
-                return Ok(None);
+            let all = self.fill(at, window);
+            let is_all =
+                all.map_err(|source| OutboxError::Read { path: self.path.clone(), source })?;
+            if is_all {
+                break;
             }
-            if self.start == at {
-                window *= 8;
-            }
-            self.fill(at, window)
-                .map_err(|source| OutboxError::Read { path: self.path.clone(), source })?;
+            window *= 8;
         }
         let frame = record::read_frame(self.from(at));
         Ok(frame.map(|frame| (frame, at + frame::space(&frame) as u64)))
@@ -222,7 +220,8 @@ impl Reader {
         skipped.and_then(|skipped| self.bytes.get(skipped..)).unwrap_or_default()
     }
 
-    fn fill(&mut self, at: u64, window: usize) -> io::Result<()> {
+    /// Reads so many bytes; true if the file has no more.
+    fn fill(&mut self, at: u64, window: usize) -> io::Result<bool> {
         self.bytes.resize(window, 0);
         self.start = at;
         let mut read = 0;
@@ -233,6 +232,6 @@ impl Reader {
             }
         }
         self.bytes.truncate(read);
-        Ok(())
+        Ok(read < window)
     }
 }
