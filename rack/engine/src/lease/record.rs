@@ -223,3 +223,100 @@ impl<'a> Reader<'a> {
         self.array().map(u64::from_le_bytes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lease::slab::Slab;
+
+    fn vlan() -> VlanId {
+        VlanId::new(uuid::Uuid::from_u128(7))
+    }
+
+    fn frame(sequence: u64, records: u8) -> Vec<u8> {
+        let (mut frame, mut slab) = (Vec::new(), Slab::default());
+        begin(&mut frame);
+        for number in 0..records {
+            let client = slab::Client {
+                hardware_type: 1,
+                hardware: &[2, 0, 0, 0, 0, number],
+                identifier: &[1, number][..usize::from(number % 3)],
+                host_name: b"host",
+                relay_information: &[1, 2, 3, 4],
+            };
+            let slot = slab.insert(Ipv4Addr::new(10, 0, 0, number), &client);
+            slab[slot].state = State::Bound;
+            slab[slot].revision = sequence * 100 + u64::from(number);
+            (slab[slot].started, slab[slot].ends) = (1000, 1600);
+            write(&mut frame, vlan(), &slab[slot]);
+        }
+        seal(&mut frame, sequence, records.into());
+        frame
+    }
+
+    /// How many whole frames stand at the start.
+    fn whole(mut log: &[u8]) -> usize {
+        let mut count = 0;
+        while let Some(frame) = read_frame(log) {
+            assert_eq!(frame.records().filter(Result::is_ok).count(), frame.count as usize);
+            log = &log[frame.size()..];
+            count += 1;
+        }
+        count
+    }
+
+    #[test]
+    fn a_record_is_read_as_it_was_written() {
+        let bytes = frame(3, 3);
+        let read = read_frame(&bytes).unwrap();
+        assert_eq!((read.sequence, read.count, read.size()), (3, 3, bytes.len()));
+        let record = read.records().nth(2).unwrap().unwrap();
+        let expected = Record {
+            revision: 302,
+            vlan: vlan(),
+            address: Ipv4Addr::new(10, 0, 0, 2),
+            state: State::Bound,
+            started: Timestamp::from_seconds(1000),
+            ends: Timestamp::from_seconds(1600),
+            hardware_type: 1,
+            hardware: &[2, 0, 0, 0, 0, 2],
+            identifier: &[1, 2],
+            host_name: b"host",
+            relay_information: &[1, 2, 3, 4],
+        };
+        assert_eq!(record, expected);
+        let fact = record.to_fact().unwrap();
+        assert_eq!((fact.number, fact.state), (302, LeaseState::Bound));
+        assert_eq!(fact.client.mac().unwrap().to_string(), "02:00:00:00:00:02");
+    }
+
+    #[test]
+    fn a_torn_or_damaged_frame_is_none_and_those_before_it_are_whole() {
+        let frames: Vec<_> = (1..=8).map(|sequence| frame(sequence, 5)).collect();
+        let (log, size) = (frames.concat(), frames[0].len());
+        for cut in 0..log.len() {
+            let mut torn = log.clone();
+            torn[cut..].fill(0);
+            // a cut inside zeroes that were to be written changes nothing
+            assert!((cut / size..=cut / size + 1).contains(&whole(&torn)), "{cut}");
+            assert_eq!(whole(&log[..cut]), cut / size, "{cut}");
+        }
+        for at in 0..log.len() {
+            let mut damaged = log.clone();
+            damaged[at] ^= 0x40;
+            assert_eq!(whole(&damaged), at / size, "{at}");
+        }
+    }
+
+    #[test]
+    fn a_record_that_says_what_it_cannot_is_told_apart_from_damage() {
+        // state, length of the hardware address, length of the identifier
+        for (at, value) in [(36, 9), (38, 17), (39, 255)] {
+            let mut bytes = frame(1, 1);
+            bytes[HEAD + at] = value;
+            seal(&mut bytes, 1, 1);
+            let records: Vec<_> = read_frame(&bytes).unwrap().records().collect();
+            assert_eq!(records, [Err(UnknownRecord)], "{at}");
+        }
+    }
+}

@@ -86,3 +86,38 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_of_states() {
+        use Event::{Bind, Decline, Offer, Release, TimeOut, Withdraw};
+        let events = [Offer, Bind, Release, Decline, TimeOut, Withdraw];
+        // a star: it is recorded
+        let rows = [
+            (State::Offered, "Offered Bound* - - Expired Expired"),
+            (State::Bound, "Bound* Bound* Released* Declined* Expired* -"),
+            (State::Released, "Offered Bound* - - - -"),
+            (State::Expired, "Offered Bound* - - - -"),
+            (State::Declined, "- - Released* - Expired* -"),
+        ];
+        for (from, expected) in rows {
+            let show = |event| match next(from, event) {
+                Some(to) if is_recorded(from, to) => format!("{to:?}*"),
+                Some(to) => format!("{to:?}"),
+                None => "-".into(),
+            };
+            assert_eq!(events.map(show).join(" "), expected, "{from:?}");
+        }
+    }
+
+    #[test]
+    fn a_state_is_read_back_from_the_log() {
+        for state in State::ALL {
+            assert_eq!(State::from_code(state.code()), Some(state));
+        }
+        assert_eq!((State::from_code(0), State::from_code(6)), (None, None));
+    }
+}

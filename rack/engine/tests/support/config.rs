@@ -62,12 +62,13 @@ fn range(text: &str) -> IpRange {
     IpRange::new(first.parse().unwrap(), last.parse().unwrap()).unwrap()
 }
 
-/// The client is a number, for its MAC address, or `id:HEX`.
+/// The client is a number, for its MAC address, or `mac:MAC`, or `id:HEX`.
 fn reservation(text: &str) -> Reservation {
     let mut words = text.split(',');
     let (address, client) = words.next().unwrap().split_once('@').unwrap();
-    let client = match client.strip_prefix("id:") {
-        Some(hex) => ClientMatch::Identifier(super::packet::hex(hex)),
+    let client = match client.split_once(':') {
+        Some(("id", hex)) => ClientMatch::Identifier(super::packet::hex(hex)),
+        Some((_, mac)) => ClientMatch::Mac(mac.parse().unwrap()),
         None => {
             let mac = super::packet::mac(client.parse().unwrap());
             ClientMatch::Mac(common::MacAddr::new(mac))

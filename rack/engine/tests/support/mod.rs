@@ -6,6 +6,7 @@
     reason = "each test file is a program of its own and uses its part"
 )]
 
+pub mod capture;
 pub mod config;
 pub mod packet;
 pub mod reply;

@@ -41,6 +41,10 @@ impl Reply {
         self.message.yiaddr()
     }
 
+    pub fn server(&self) -> Ipv4Addr {
+        <[u8; 4]>::try_from(self.option(54).unwrap()).unwrap().into()
+    }
+
     pub fn codes(&self) -> Vec<u8> {
         self.options.iter().map(|(code, _)| *code).collect()
     }
