@@ -9,7 +9,7 @@ use tonic::{Status, Streaming};
 use crate::{
     failure::{self, Exit},
     grammar,
-    output::{Feed, Screen, Shape},
+    output::{Feed, Form, Screen, Shape, events},
     region::{Fill, Read, method_of},
     verbs::Task,
 };
@@ -31,13 +31,16 @@ struct Watch {
 }
 
 pub(crate) async fn run(task: &mut Task<'_>) -> anyhow::Result<Exit> {
+    let shape = Shape::of(task.kind, task.arguments, task.screen)?;
+    let for_people = matches!(shape.form, Form::Table | Form::Wide);
+    let usual = (events::is(task.kind) && for_people).then_some(events::USUAL_NEWEST);
     let mut watch = Watch {
         method: method_of(task.kind, "Watch")?,
         filter: grammar::word(task.arguments, "filter"),
-        newest: grammar::typed(task.arguments, "newest"),
+        newest: grammar::typed(task.arguments, "newest").or(usual),
         cursor: grammar::word(task.arguments, "cursor"),
         snapshot: Vec::new(),
-        feed: Feed::new(Shape::of(task.kind, task.arguments, task.screen)?),
+        feed: Feed::new(shape),
         screen: task.screen,
     };
     tokio::select! {

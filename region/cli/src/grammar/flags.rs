@@ -1,12 +1,17 @@
 //! Flags, and what was typed into them.
 
-use clap::{Arg, ArgAction, ArgMatches, Command, builder::ValueParser};
+use clap::{Arg, ArgAction, ArgMatches, Command};
 use proto::describe::{Field, Kind};
 
-use crate::verbs::wait::USUAL_SECONDS;
+use crate::{output::events, verbs::wait::USUAL_SECONDS};
 
-/// Where fields would hide the flags that every command has, they are shown under a heading of their own.
+/// Under which flags are listed in the help, in the order in which one looks for them.
 const FIELDS: &str = "Fields";
+const CHOOSING: &str = "Choosing";
+const WRITING: &str = "Writing";
+const WATCHING: &str = "Watching";
+const SHOWING: &str = "Showing";
+const REGION: &str = "Everywhere";
 
 pub(crate) fn of_field(field: &Field) -> Arg {
     let mut help = field.about.clone();
@@ -33,9 +38,18 @@ pub(crate) fn of_field(field: &Field) -> Arg {
 
 pub(crate) fn id(kind: &Kind) -> Arg {
     Arg::new("id")
-        .value_name(kind.noun.to_uppercase())
+        .value_name(kind.noun.to_uppercase().replace('-', "_"))
         .required(true)
-        .help(format!("Key or id of the {}", kind.noun))
+        .help(format!("Key or id of the {}", kind.noun.replace('-', " ")))
+}
+
+pub(crate) fn set() -> Arg {
+    Arg::new("set")
+        .long("set")
+        .value_name("FIELD=VALUE")
+        .action(ArgAction::Append)
+        .help_heading(FIELDS)
+        .help("Any field; FIELD= empties it")
 }
 
 /// How an answer is shown.
@@ -46,6 +60,7 @@ pub(crate) fn showing(command: Command) -> Command {
             .value_name("FIELD,..")
             .value_delimiter(',')
             .conflicts_with("output")
+            .help_heading(SHOWING)
             .help("Only these fields, as JSON"),
     )
 }
@@ -59,6 +74,7 @@ pub(crate) fn forms(command: Command) -> Command {
             .value_parser(["table", "wide", "json", "yaml"])
             .default_value("table")
             .hide_default_value(true)
+            .help_heading(SHOWING)
             .help("How to show it"),
     )
 }
@@ -66,6 +82,7 @@ pub(crate) fn forms(command: Command) -> Command {
 /// What goes with every write.
 pub(crate) fn writing(command: Command) -> Command {
     command
+        .next_help_heading(WRITING)
         .arg(
             Arg::new("message")
                 .short('m')
@@ -73,6 +90,7 @@ pub(crate) fn writing(command: Command) -> Command {
                 .value_name("TEXT")
                 .help("Why; kept in the audit trail"),
         )
+        .arg(wait().conflicts_with("dry_run"))
         .arg(
             Arg::new("dry_run")
                 .long("dry-run")
@@ -85,6 +103,7 @@ pub(crate) fn writing(command: Command) -> Command {
                 .value_name("ID")
                 .help("The same id with the same request is done once, however often it is sent"),
         )
+        .next_help_heading(None)
 }
 
 pub(crate) fn wait() -> Arg {
@@ -95,7 +114,7 @@ pub(crate) fn wait() -> Arg {
         .require_equals(true)
         .default_missing_value(USUAL_SECONDS.to_string())
         .value_parser(clap::value_parser!(u64).range(1..=86_400))
-        .conflicts_with("dry_run")
+        .help_heading(WRITING)
         .help("Wait until every rack that it touches has applied it; 60 seconds unless given")
 }
 
@@ -103,19 +122,101 @@ pub(crate) fn revision() -> Arg {
     Arg::new("revision")
         .long("if-revision")
         .value_name("REVISION")
-        .value_parser(ValueParser::from(clap::value_parser!(i64).range(1..)))
+        .value_parser(clap::value_parser!(i64).range(1..))
+        .help_heading(WRITING)
         .help("Refuse unless it is at this revision")
 }
 
 pub(crate) fn yes() -> Arg {
-    Arg::new("yes").short('y').long("yes").action(ArgAction::SetTrue).help("Do not ask")
+    Arg::new("yes")
+        .short('y')
+        .long("yes")
+        .action(ArgAction::SetTrue)
+        .help_heading(WRITING)
+        .help("Do not ask")
 }
 
 pub(crate) fn filter() -> Arg {
     Arg::new("filter")
         .long("filter")
         .value_name("CONDITIONS")
+        .help_heading(CHOOSING)
         .help("field=value, != < <= > >= ~ (contains), joined by commas")
+}
+
+pub(crate) fn limit() -> Arg {
+    Arg::new("limit")
+        .long("limit")
+        .value_name("COUNT")
+        .value_parser(clap::value_parser!(u32).range(1..))
+        .help_heading(CHOOSING)
+        .help("At most this many; of events the newest")
+}
+
+pub(crate) fn sort() -> Arg {
+    Arg::new("sort")
+        .long("sort")
+        .value_name("FIELD")
+        .help_heading(CHOOSING)
+        .help("A field, or \"FIELD desc\"")
+}
+
+pub(crate) fn watch() -> Arg {
+    Arg::new("watch")
+        .short('w')
+        .long("watch")
+        .action(ArgAction::SetTrue)
+        .conflicts_with_all(["limit", "sort"])
+        .help_heading(WATCHING)
+        .help("Go on with each change as it happens")
+}
+
+/// Where a watch begins.
+pub(crate) fn beginning(kind: &Kind) -> [Arg; 2] {
+    let usual = if events::is(kind) {
+        format!("; {} in a table", events::USUAL_NEWEST)
+    } else {
+        String::new()
+    };
+    [
+        Arg::new("newest")
+            .long("newest")
+            .value_name("COUNT")
+            .value_parser(clap::value_parser!(u32))
+            .conflicts_with("cursor")
+            .help_heading(WATCHING)
+            .help(format!("Begin with at most this many of what there is, the newest{usual}")),
+        Arg::new("cursor")
+            .long("cursor")
+            .value_name("CURSOR")
+            .help_heading(WATCHING)
+            .help("Go on after this place in the log instead of listing first"),
+    ]
+}
+
+pub(crate) fn region() -> [Arg; 3] {
+    [
+        Arg::new("server")
+            .long("server")
+            .value_name("URL")
+            .global(true)
+            .help_heading(REGION)
+            .help("Which region, for example https://region.example:7240 [env: HOSTLER_SERVER]"),
+        Arg::new("profile")
+            .long("profile")
+            .value_name("PROFILE")
+            .global(true)
+            .help_heading(REGION)
+            .help("Which login, where there are several [env: HOSTLER_PROFILE]"),
+        // In place of clap's own, which would stand above everything else.
+        Arg::new("help")
+            .short('h')
+            .long("help")
+            .action(ArgAction::Help)
+            .global(true)
+            .help_heading(REGION)
+            .help("Print help"),
+    ]
 }
 
 /// A flag's text; empty when it was not given or the command has no such flag.

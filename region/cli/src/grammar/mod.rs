@@ -1,5 +1,6 @@
 //! The command line as the contract spells it: a noun for each kind, a verb for each of its methods, a flag for each of its fields.
 
+mod beside;
 mod flags;
 mod nouns;
 mod tips;
@@ -7,7 +8,7 @@ mod tips;
 use clap::{Arg, Command};
 
 pub(crate) use flags::{typed, word};
-pub(crate) use nouns::{own_methods, verb_of};
+pub(crate) use nouns::{kind_meant, own_methods, verb_of};
 pub(crate) use tips::tip;
 
 use crate::failure;
@@ -20,7 +21,8 @@ pub(crate) fn hostler() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .after_help(failure::HELP)
-        .args(global())
+        .disable_help_flag(true)
+        .args(flags::region())
         .subcommands(nouns::all())
         .subcommand(flags::forms(
             Command::new("status")
@@ -35,21 +37,6 @@ pub(crate) fn hostler() -> Command {
                     .value_parser(clap::value_parser!(clap_complete::Shell)),
             ),
         )
-}
-
-fn global() -> [Arg; 2] {
-    [
-        Arg::new("server")
-            .long("server")
-            .value_name("URL")
-            .global(true)
-            .help("The region, for example https://region.example:7240 [env: HOSTLER_SERVER]"),
-        Arg::new("profile")
-            .long("profile")
-            .value_name("PROFILE")
-            .global(true)
-            .help("The login to use, where there are several [env: HOSTLER_PROFILE]"),
-    ]
 }
 
 fn logins() -> [Command; 2] {
@@ -101,8 +88,7 @@ fn files() -> [Command; 3] {
             Command::new("apply")
                 .about("Create or change what a file says, all or nothing")
                 .arg(file()),
-        )
-        .arg(flags::wait()),
+        ),
         Command::new("plan")
             .about("Show what apply would do; exit code 2 says that there is something to do")
             .arg(file()),

@@ -1,10 +1,10 @@
 //! A noun and its verbs: those that all kinds share, and those that its service alone has.
 
-use clap::{Arg, ArgAction, Command};
+use clap::Command;
 use prost_reflect::MethodDescriptor;
-use proto::describe::{KINDS, Kind};
+use proto::describe::{self, KINDS, Kind};
 
-use super::flags;
+use super::{beside, flags};
 use crate::verbs::{grave, own};
 
 /// The verbs that every kind spells alike, with the words that people try instead.
@@ -17,8 +17,51 @@ const SHARED: [(&str, &[&str]); 6] = [
     ("Watch", &["tail", "follow"]),
 ];
 
+/// Those that stand by themselves; the others are among the commands of another.
 pub(crate) fn all() -> Vec<Command> {
-    KINDS.iter().map(noun).collect()
+    KINDS.iter().filter(|kind| kind.under.is_empty()).map(noun).collect()
+}
+
+/// What a kind is called where its commands are: `rack-token` is `token` among those of `rack`.
+pub(crate) fn short_noun(kind: &Kind) -> &str {
+    let before = kind.noun.strip_prefix(kind.under.as_str());
+    before.and_then(|rest| rest.strip_prefix('-')).unwrap_or(&kind.noun)
+}
+
+/// As it is typed: `rack token`.
+pub(crate) fn spoken(kind: &Kind) -> String {
+    match kind.under.as_str() {
+        "" => kind.noun.clone(),
+        under => format!("{under} {}", short_noun(kind)),
+    }
+}
+
+/// With its article.
+fn a(kind: &'static Kind) -> String {
+    let noun = spoken(kind);
+    let article = if noun.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+    format!("{article} {noun}")
+}
+
+fn first_sentence(text: &str) -> &str {
+    text.split_once(". ").map_or(text, |(first, _)| first).trim_end_matches('.')
+}
+
+/// The kinds whose commands are among those of this one.
+fn under(kind: &'static Kind) -> impl Iterator<Item = &'static Kind> {
+    KINDS.iter().filter(|other| other.under == kind.noun)
+}
+
+/// A kind by the words that name it, and the words after them.
+pub(crate) fn kind_meant<'a>(words: &'a [&'a str]) -> Option<(&'static Kind, &'a [&'a str])> {
+    let (first, rest) = words.split_first()?;
+    let kind = describe::kind(first)?;
+    let child = rest.first().and_then(|second| under(kind).find(|child| goes_by(child, second)));
+    Some(child.map_or((kind, rest), |child| (child, &rest[1..])))
+}
+
+fn goes_by(kind: &'static Kind, word: &str) -> bool {
+    short_noun(kind) == word || format!("{}s", short_noun(kind)) == word
 }
 
 /// A shared verb by its name or by a word that people try instead.
@@ -48,12 +91,18 @@ pub(crate) fn verb_of(method: &MethodDescriptor) -> String {
 }
 
 fn noun(kind: &'static Kind) -> Command {
-    let command = Command::new(kind.noun.as_str())
-        .about(kind.about.as_str())
-        .visible_alias(kind.plural.as_str())
+    let plural =
+        if kind.under.is_empty() { kind.plural.clone() } else { format!("{}s", short_noun(kind)) };
+    Command::new(short_noun(kind))
+        .about(first_sentence(&kind.about))
+        .long_about(kind.about.as_str())
+        .alias(plural)
+        .disable_help_subcommand(true)
         .subcommand_required(true)
-        .arg_required_else_help(true);
-    kind.service.methods().fold(command, |command, method| command.subcommand(verb(kind, &method)))
+        .arg_required_else_help(true)
+        .subcommands(kind.service.methods().map(|method| verb(kind, &method)))
+        .subcommands(beside::of(kind))
+        .subcommands(under(kind).map(noun))
 }
 
 fn verb(kind: &'static Kind, method: &MethodDescriptor) -> Command {
@@ -62,7 +111,7 @@ fn verb(kind: &'static Kind, method: &MethodDescriptor) -> Command {
     let command = match name {
         "List" => list(kind, command),
         "Get" => {
-            flags::showing(command.about(format!("Show one {}", kind.noun))).arg(flags::id(kind))
+            flags::showing(command.about(format!("Show one {}", spoken(kind)))).arg(flags::id(kind))
         }
         "Create" => create(kind, command),
         "Update" => update(kind, command),
@@ -74,76 +123,60 @@ fn verb(kind: &'static Kind, method: &MethodDescriptor) -> Command {
     command.aliases(others.iter().copied())
 }
 
-fn list(kind: &Kind, command: Command) -> Command {
-    let command = flags::showing(command.about(format!("List {}", kind.plural)))
-        .arg(flags::filter())
-        .arg(Arg::new("sort").long("sort").value_name("FIELD").help("A field, or \"FIELD desc\""));
-    match kind.service.methods().any(|method| method.name() == "Watch") {
-        true => command
-            .arg(
-                Arg::new("watch")
-                    .short('w')
-                    .long("watch")
-                    .action(ArgAction::SetTrue)
-                    .help("Go on with each change as it happens"),
-            )
-            .arg(cursor().requires("watch")),
-        false => command,
+fn list(kind: &'static Kind, command: Command) -> Command {
+    let command = command.about(format!("List {}", kind.plural.replace('-', " "))).args([
+        flags::filter(),
+        flags::sort(),
+        flags::limit(),
+    ]);
+    if !kind.has("Watch") {
+        return flags::showing(command);
     }
+    let beginning = flags::beginning(kind).map(|flag| flag.requires("watch"));
+    flags::showing(command.arg(flags::watch()).args(beginning))
 }
 
-fn watch(kind: &Kind, command: Command) -> Command {
-    flags::showing(command.about(format!("List {}, then each change as it happens", kind.plural)))
+fn watch(kind: &'static Kind, command: Command) -> Command {
+    let command = command
+        .about(format!("List {}, then each change as it happens", kind.plural.replace('-', " ")))
         .arg(flags::filter())
-        .arg(cursor())
-}
-
-fn cursor() -> Arg {
-    Arg::new("cursor")
-        .long("cursor")
-        .value_name("CURSOR")
-        .help("Go on after this place in the log instead of listing first")
+        .args(flags::beginning(kind));
+    flags::showing(command)
 }
 
 fn create(kind: &'static Kind, command: Command) -> Command {
-    let command = command.about(format!("Create a {}", kind.noun));
-    flags::writing(flags::showing(command))
-        .arg(flags::wait())
-        .args(kind.fields.iter().map(flags::of_field))
+    let command =
+        command.about(format!("Create {}", a(kind))).args(kind.settable().map(flags::of_field));
+    flags::showing(flags::writing(command))
 }
 
 fn update(kind: &'static Kind, command: Command) -> Command {
-    let changing = kind.fields.iter().filter(|field| !field.fixed);
-    let set = Arg::new("set")
-        .long("set")
-        .value_name("FIELD=VALUE")
-        .action(ArgAction::Append)
-        .help("Any field; FIELD= empties it");
-    flags::writing(flags::showing(command.about(format!("Change a {}", kind.noun))))
+    let changing = kind.settable().filter(|field| !field.fixed);
+    let command = command
+        .about(format!("Change {}", a(kind)))
         .arg(flags::id(kind))
-        .args([set, flags::revision(), flags::wait()])
         .args(changing.map(|field| flags::of_field(field).required(false)))
+        .arg(flags::set());
+    flags::showing(flags::writing(command).arg(flags::revision()))
 }
 
-fn delete(kind: &Kind, command: Command) -> Command {
-    flags::writing(command.about(format!("Delete a {}", kind.noun))).arg(flags::id(kind)).args([
-        flags::revision(),
-        flags::wait(),
-        flags::yes(),
-    ])
+fn delete(kind: &'static Kind, command: Command) -> Command {
+    let command = command.about(format!("Delete {}", a(kind))).arg(flags::id(kind));
+    flags::writing(command).args([flags::revision(), flags::yes()])
 }
 
 fn own_verb(kind: &'static Kind, method: &MethodDescriptor, command: Command) -> Command {
-    let verb = verb_of(method);
-    let mut command = flags::showing(command.about(own::about(kind, method)));
+    let about = own::about(kind, method);
+    let mut command = command.about(first_sentence(&about).to_owned()).long_about(about);
     if own::has(method, "id") {
         command = command.arg(flags::id(kind));
     }
+    command = command.args(own::parameters(method).iter().map(flags::of_field));
     if own::has(method, "write") {
-        command = flags::writing(command).args([flags::revision(), flags::wait()]);
+        command = flags::writing(command).arg(flags::revision());
     }
-    if grave::is(kind, &verb) {
+    if grave::is(kind, &verb_of(method)) {
         command = command.arg(flags::yes());
     }
-    command.args(own::parameters(method).iter().map(flags::of_field))
+    flags::showing(command)
 }

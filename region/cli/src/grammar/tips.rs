@@ -1,7 +1,7 @@
 //! What people type who know other tools, and how it is said here.
 
 use clap::error::{ContextKind, ErrorKind};
-use proto::describe::{self, Kind};
+use proto::describe::Kind;
 
 use super::nouns;
 
@@ -16,38 +16,55 @@ pub(crate) fn tip(error: &clap::Error, words: &[String]) -> Option<String> {
     if error.kind() != ErrorKind::UnknownArgument {
         return None;
     }
-    let kind = describe::kind(said.first()?)?;
-    argument_of(kind, nouns::verb_meant(said.get(1)?)?, &context(ContextKind::InvalidArg)?, words)
+    let (kind, rest) = nouns::kind_meant(&said)?;
+    argument_of(kind, nouns::verb_meant(rest.first()?)?, &context(ContextKind::InvalidArg)?, words)
 }
 
 fn subcommand(word: &str, said: &[&str]) -> Option<String> {
-    match said {
-        // get subnet 10.0.0.0/24
-        [first, second, rest @ ..] if *first == word => {
-            let (verb, kind) = (nouns::verb_meant(first)?, describe::kind(second)?);
-            let rest: String = rest.iter().map(|word| format!(" {word}")).collect();
-            Some(format!("the noun comes first: hostler {} {verb}{rest}", kind.noun))
-        }
-        // subnet 10.0.0.0/24
-        [noun, second, ..] if *second == word => {
-            let kind = describe::kind(noun)?;
-            Some(format!("to show one {}: hostler {} get {word}", kind.noun, kind.noun))
-        }
-        _ => None,
+    if let Some((kind, rest)) = nouns::kind_meant(said) {
+        let noun = nouns::spoken(kind);
+        return match rest.split_first() {
+            // subnet 10.0.0.0/24
+            Some((first, _)) if *first == word => {
+                Some(format!("to show one {}: hostler {noun} get {word}", kind.noun))
+            }
+            // rack-token create
+            _ if said.first() == Some(&word) => {
+                Some(format!("it is said so: hostler {noun}{}", joined(rest)))
+            }
+            _ => None,
+        };
     }
+    // get subnet 10.0.0.0/24
+    let (first, rest) = said.split_first()?;
+    let (kind, rest) = nouns::kind_meant(rest).filter(|_| *first == word)?;
+    let verb = nouns::verb_meant(first)?;
+    Some(format!("the noun comes first: hostler {} {verb}{}", nouns::spoken(kind), joined(rest)))
 }
 
-fn argument_of(kind: &Kind, verb: &str, argument: &str, words: &[String]) -> Option<String> {
+fn joined(words: &[&str]) -> String {
+    words.iter().map(|word| format!(" {word}")).collect()
+}
+
+fn argument_of(
+    kind: &'static Kind,
+    verb: &str,
+    argument: &str,
+    words: &[String],
+) -> Option<String> {
     let name = argument.trim_start_matches('-').split('=').next()?.replace('-', "_");
+    let noun = nouns::spoken(kind);
     match (verb, argument.starts_with('-')) {
         ("create", false) => {
             let given = |flag: &str| words.iter().any(|word| word.trim_start_matches('-') == flag);
-            let field = kind.fields.iter().find(|field| field.required && !given(&field.name))?;
+            let mut fields = kind.settable();
+            let field = fields
+                .find(|field| (field.required || field.name == "name") && !given(&field.name))?;
             let flag = field.name.replace('_', "-");
-            Some(format!("fields are flags: hostler {} create --{flag} {argument}", kind.noun))
+            Some(format!("fields are flags: hostler {noun} create --{flag} {argument}"))
         }
         ("update", false) if argument.contains('=') => {
-            Some(format!("say it with --set: hostler {} update KEY --set {argument}", kind.noun))
+            Some(format!("say it with --set: hostler {noun} update KEY --set {argument}"))
         }
         ("list" | "watch", true) => {
             let field = kind.field(&name)?;
@@ -68,6 +85,9 @@ mod tests {
             ("list subnets", "hostler subnet list"),
             ("rm vlan dc1/10", "hostler vlan delete dc1/10"),
             ("subnet 10.0.0.0/24", "hostler subnet get 10.0.0.0/24"),
+            ("create rack token", "hostler rack token create"),
+            ("rack-token create", "hostler rack token create"),
+            ("rack token create r1", "hostler rack token create --name r1"),
             ("fabric create dc1", "hostler fabric create --name dc1"),
             ("subnet update 10.0.0.0/24 managed=true", "--set managed=true"),
             ("subnet list --vlan dc1/10", "--filter vlan=VALUE"),

@@ -120,3 +120,84 @@ fn marked(sign: &str, mut row: Vec<String>) -> Vec<String> {
     }
     row
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::Screen;
+    use serde_json::Value;
+
+    fn message(noun: &str, item: Value) -> DynamicMessage {
+        let kind = proto::describe::kind(noun).unwrap();
+        DynamicMessage::deserialize(kind.message.clone(), item).unwrap()
+    }
+
+    fn feed(noun: &str, form: Form, width: Option<usize>) -> Feed {
+        let kind = proto::describe::kind(noun).unwrap();
+        Feed::new(Shape { kind, form, screen: Screen { width, colour: false } })
+    }
+
+    fn fabric(name: &str, note: &str) -> DynamicMessage {
+        message("fabric", json!({ "meta": { "key": name }, "name": name, "note": note }))
+    }
+
+    #[test]
+    fn changes_stand_under_the_columns_of_the_list() {
+        let mut feed = feed("fabric", Form::Wide, None);
+        let mut text = feed.present(&[fabric("dc1", "old"), fabric("office", "-")], "1").unwrap();
+        text += &feed.change(Change::Updated, &fabric("dc1", "new"), "2").unwrap();
+        text += &feed.change(Change::Created, &fabric("attic", ""), "3").unwrap();
+        text += &feed.change(Change::Deleted, &fabric("office", "-"), "4").unwrap();
+        assert_eq!(
+            text,
+            "  KEY     NAME    NOTE\n  \
+               dc1     dc1     old\n  \
+               office  office  -\n\
+             ~ dc1     dc1     new\n\
+             + attic   attic   -\n\
+             - office  office  -\n"
+        );
+    }
+
+    #[test]
+    fn programs_get_a_line_of_json_with_the_cursor() {
+        let mut feed = feed("fabric", Form::Fields(vec!["name".into()]), None);
+        let text = feed.present(&[fabric("dc1", "")], "1").unwrap()
+            + &feed.change(Change::Deleted, &fabric("dc1", ""), "2").unwrap();
+        assert_eq!(
+            text,
+            "{\"change\":\"present\",\"cursor\":\"1\",\"item\":{\"name\":\"dc1\"}}\n\
+             {\"change\":\"current\",\"cursor\":\"1\"}\n\
+             {\"change\":\"deleted\",\"cursor\":\"2\",\"item\":{\"name\":\"dc1\"}}\n"
+        );
+    }
+
+    #[test]
+    fn an_event_is_a_line() {
+        let event = |detail: &str| {
+            message(
+                "event",
+                json!({
+                    "at": "2026-11-23T03:00:00.25Z", "type": "lease.bound", "level": "info",
+                    "key": "10.0.0.5", "actor": "rack1", "detail": detail
+                }),
+            )
+        };
+        let start =
+            "2026-11-23 03:00:00.250  info     lease.bound        10.0.0.5              rack1";
+        for (detail, width, end) in [
+            ("", None, ""),
+            ("a sentence", None, "         a sentence"),
+            (
+                r#"{"mac":"02:00:00:00:00:01","renewed":false}"#,
+                None,
+                "         mac=02:00:00:00:00:01 renewed=false",
+            ),
+            ("a sentence that is cut", Some(99), "         a sentence …"),
+        ] {
+            let mut feed = feed("event", Form::Table, width);
+            let line = feed.change(Change::Created, &event(detail), "1").unwrap();
+            assert_eq!(line, format!("{start}{end}\n"), "{detail}");
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! What people and programs get to see.
 
-mod events;
+pub(crate) mod events;
 mod feed;
 mod screen;
 mod show;

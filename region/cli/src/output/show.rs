@@ -106,8 +106,10 @@ impl Shape {
         let own = |name: &&str| self.kind.field(name).is_none();
         let metas = |names: &'static [&str]| names.iter().copied().filter(own).map(Column::Meta);
         let (before, after) = META.split_at(2);
-        let columns =
-            metas(before).chain(self.kind.fields.iter().map(Column::Field)).chain(metas(after));
+        // A secret is in one answer only; elsewhere its line would be empty for ever.
+        let known = |field: &&Field| !field.secret || item.has_field(&field.descriptor);
+        let fields = self.kind.fields.iter().filter(known).map(Column::Field);
+        let columns = metas(before).chain(fields).chain(metas(after));
         let rows: Vec<Vec<String>> =
             columns.map(|column| vec![column.name().to_owned(), column.cell(item)]).collect();
         let layout = Layout::fit(&rows, &[], None);

@@ -1,5 +1,7 @@
 //! Rows of text under a header, as wide as the terminal allows.
 
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
 /// Between two columns.
 const GAP: usize = 2;
 /// A column is not cut below this.
@@ -71,11 +73,78 @@ pub(crate) fn cut(cell: &str, room: usize) -> String {
     if width_of(cell) <= room {
         return cell.to_owned();
     }
-    let kept: String = cell.chars().take(room.saturating_sub(1)).collect();
-    format!("{kept}{CUT}")
+    let mut kept = String::new();
+    for letter in cell.chars() {
+        if width_of(&kept) + letter.width().unwrap_or_default() + 1 > room {
+            break;
+        }
+        kept.push(letter);
+    }
+    kept.push(CUT);
+    kept
 }
 
 /// In columns of a terminal.
 pub(crate) fn width_of(text: &str) -> usize {
-    text.chars().count()
+    text.width()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(rows: &[&[&str]], right: &[bool], width: Option<usize>) -> String {
+        let rows: Vec<Vec<String>> =
+            rows.iter().map(|row| row.iter().map(|cell| (*cell).to_owned()).collect()).collect();
+        let layout = Layout::fit(&rows, right, width);
+        rows.iter().map(|row| layout.line(row, |_, cell| cell.to_owned())).collect()
+    }
+
+    #[test]
+    fn columns_are_aligned_and_cut_only_where_the_terminal_ends() {
+        let rows: &[&[&str]] = &[
+            &["KEY", "VID", "NOTE"],
+            &["dc1/10", "10", "a note that goes on for quite a while"],
+            &["dc1/4000", "4000", ""],
+        ];
+        for (right, width, expected) in [
+            (
+                &[false, true, false][..],
+                None,
+                "KEY        VID  NOTE\n\
+                 dc1/10      10  a note that goes on for quite a while\n\
+                 dc1/4000  4000\n",
+            ),
+            (
+                &[][..],
+                Some(30),
+                "KEY       VID   NOTE\n\
+                 dc1/10    10    a note that g…\n\
+                 dc1/4000  4000\n",
+            ),
+            // Narrower than it can be: the key stays whole, since one has to type it.
+            (
+                &[][..],
+                Some(10),
+                "KEY       VID   NOTE\n\
+                 dc1/10    10    a note …\n\
+                 dc1/4000  4000\n",
+            ),
+        ] {
+            assert_eq!(set(rows, right, width), expected, "{width:?}");
+        }
+    }
+
+    #[test]
+    fn wide_letters_count_twice() {
+        assert_eq!(set(&[&["中文", "b"], &["a", "b"]], &[], None), "中文  b\na     b\n");
+        assert_eq!(cut("中文字", 5), "中文…");
+    }
+
+    #[test]
+    fn colour_is_around_the_words_and_not_around_the_gaps() {
+        let rows = vec![vec!["a".to_owned(), "b".to_owned()], vec!["long".into(), "b".into()]];
+        let layout = Layout::fit(&rows, &[], None);
+        assert_eq!(layout.line(&rows[0], |_, cell| format!("<{cell}>")), "<a>     <b>\n");
+    }
 }

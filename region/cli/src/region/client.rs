@@ -17,6 +17,9 @@ use crate::{failure::Failure, profile::Target};
 /// A page of the longest kinds still fits; a single resource never comes near it.
 const LARGEST_ANSWER: usize = 64 << 20;
 
+/// Region gives no more at once.
+const LARGEST_PAGE: usize = 1000;
+
 pub(crate) struct Client {
     grpc: Grpc<Channel>,
     token: Option<MetadataValue<Ascii>>,
@@ -103,18 +106,21 @@ impl Client {
         Ok(self.call(kind, "Get", |request| request.text("id", id)).await?.item)
     }
 
-    /// Every page.
+    /// Every page, or as many as make up `limit`; and whether there is more.
     pub(crate) async fn list(
         &mut self,
         kind: &Kind,
         filter: &str,
         order: &str,
-    ) -> anyhow::Result<Vec<DynamicMessage>> {
+        limit: Option<usize>,
+    ) -> anyhow::Result<(Vec<DynamicMessage>, bool)> {
         let (mut items, mut token) = (Vec::new(), String::new());
         loop {
+            let missing = limit.map_or(LARGEST_PAGE, |limit| LARGEST_PAGE.min(limit - items.len()));
             let page = self
                 .call(kind, "List", |request| {
                     request
+                        .size("page_size", missing)
                         .text("filter", filter)
                         .text("order_by", order)
                         .text("page_token", &token)
@@ -123,10 +129,14 @@ impl Client {
                 .item;
             items.extend(page.messages_of("items"));
             token = page.text_of("next_page_token");
-            if token.is_empty() {
-                return Ok(items);
+            if token.is_empty() || limit.is_some_and(|limit| items.len() >= limit) {
+                return Ok((items, !token.is_empty()));
             }
         }
+    }
+
+    pub(crate) fn server(&self) -> &str {
+        &self.server
     }
 
     fn request(&self, message: DynamicMessage) -> Request<DynamicMessage> {

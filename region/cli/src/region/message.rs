@@ -7,6 +7,8 @@ use proto::v1;
 pub(crate) trait Fill {
     fn text(&mut self, field: &str, text: &str) -> &mut Self;
     fn number(&mut self, field: &str, number: u32) -> &mut Self;
+    /// A count where the contract has a signed number.
+    fn size(&mut self, field: &str, size: usize) -> &mut Self;
     fn message(&mut self, field: &str, message: DynamicMessage) -> &mut Self;
     fn mask(&mut self, fields: &[String]) -> &mut Self;
     fn write(&mut self, write: &v1::Write) -> &mut Self;
@@ -20,6 +22,11 @@ impl Fill for DynamicMessage {
 
     fn number(&mut self, field: &str, number: u32) -> &mut Self {
         self.set_field_by_name(field, Value::U32(number));
+        self
+    }
+
+    fn size(&mut self, field: &str, size: usize) -> &mut Self {
+        self.set_field_by_name(field, Value::I32(i32::try_from(size).unwrap_or(i32::MAX)));
         self
     }
 

@@ -9,6 +9,9 @@ use crate::{ask, grammar};
 /// So many of a kind are named; more are counted.
 const NAMED: usize = 5;
 
+/// And no more than so many are looked for.
+const MOST: usize = 1000;
+
 struct Row {
     noun: &'static str,
     verb: &'static str,
@@ -67,11 +70,13 @@ async fn naming(task: &mut Task<'_>, key: &str) -> anyhow::Result<Vec<(String, V
     let mut found = Vec::new();
     for kind in KINDS.iter() {
         for (_, field) in kind.references().filter(|(noun, _)| *noun == task.kind.noun) {
-            let items = task.client.list(kind, &format!("{field}={key}"), "").await?;
+            let filter = format!("{field}={key}");
+            let (items, more) = task.client.list(kind, &filter, "", Some(MOST)).await?;
             let keys: Vec<String> = items.iter().map(|item| meta(item, "key")).collect();
             if !keys.is_empty() {
                 let noun = if keys.len() == 1 { &kind.noun } else { &kind.plural };
-                found.push((format!("{} {noun} by {field}", keys.len()), keys));
+                let at_least = if more { "more than " } else { "" };
+                found.push((format!("{at_least}{} {noun} by {field}", keys.len()), keys));
             }
         }
     }

@@ -1,7 +1,9 @@
 //! What the verbs do. Those that all kinds share are written once, over the contract.
 
 pub(crate) mod grave;
+mod list;
 pub(crate) mod own;
+mod secret;
 pub(crate) mod typed;
 pub(crate) mod wait;
 mod write;
@@ -36,7 +38,7 @@ pub(crate) async fn run(
     match verb {
         "list" if arguments.get_flag("watch") => crate::watch::run(&mut task).await,
         "watch" => crate::watch::run(&mut task).await,
-        "list" => list(&mut task).await,
+        "list" => list::run(&mut task).await,
         "get" => get(&mut task).await,
         "create" => write::create(&mut task).await,
         "update" => write::update(&mut task).await,
@@ -56,15 +58,6 @@ impl Task<'_> {
     ) -> anyhow::Result<Answer> {
         self.client.unary(method, request).await
     }
-}
-
-async fn list(task: &mut Task<'_>) -> anyhow::Result<Exit> {
-    let shape = Shape::of(task.kind, task.arguments, task.screen)?;
-    let (filter, order) =
-        (grammar::word(task.arguments, "filter"), grammar::word(task.arguments, "sort"));
-    let items = task.client.list(task.kind, &filter, &order).await?;
-    task.screen.print(&shape.many(&items)?)?;
-    Ok(Exit::Done)
 }
 
 async fn get(task: &mut Task<'_>) -> anyhow::Result<Exit> {

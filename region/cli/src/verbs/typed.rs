@@ -36,21 +36,24 @@ pub(crate) fn item(
 fn flags(kind: &'static Kind, arguments: &ArgMatches) -> Vec<(&'static Field, String)> {
     let values = |field: &'static Field| {
         let values = arguments.try_get_many::<String>(&field.name).ok()??;
-        Some((field, values.map(String::as_str).collect::<Vec<_>>().join(",")))
+        // A line each: an element may hold commas.
+        Some((field, values.map(String::as_str).collect::<Vec<_>>().join("\n")))
     };
-    kind.fields.iter().filter_map(values).collect()
+    kind.settable().filter_map(values).collect()
 }
 
 fn set(kind: &'static Kind, pair: &str) -> Result<(&'static Field, String), String> {
     let (name, value) =
         pair.split_once('=').ok_or_else(|| format!("--set {pair}: must be FIELD=VALUE"))?;
-    let field = kind.field(&name.replace('-', "_")).ok_or_else(|| {
-        let names: Vec<&str> = kind.fields.iter().map(|field| field.name.as_str()).collect();
-        format!(
-            "--set {name}: a {} has no such field; these are its fields: {}",
-            kind.noun,
-            names.join(", ")
-        )
+    let underscored = name.replace('-', "_");
+    let field = kind.settable().find(|field| field.name == underscored).ok_or_else(|| {
+        let names: Vec<&str> = kind.settable().map(|field| field.name.as_str()).collect();
+        let what = if kind.field(&underscored).is_some() {
+            format!("is set by region; these can be set: {}", names.join(", "))
+        } else {
+            format!("a {} has no such field; these can be set: {}", kind.noun, names.join(", "))
+        };
+        format!("--set {name}: {what}")
     })?;
     Ok((field, value.to_owned()))
 }

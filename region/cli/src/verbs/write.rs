@@ -2,7 +2,7 @@
 
 use proto::{describe::meta, v1};
 
-use super::{Task, grave, typed, wait};
+use super::{Task, grave, secret, typed, wait};
 use crate::{
     failure::{Exit, Failure},
     grammar,
@@ -19,6 +19,11 @@ pub(crate) async fn create(task: &mut Task<'_>) -> anyhow::Result<Exit> {
         .call(task.kind, "Create", |request| request.message("item", item).write(&write))
         .await?;
     task.screen.print(&shape.one(&answer.item)?)?;
+    if let Some(hint) = secret::hint(task.kind, &answer.item, task.client.server())
+        && !write.validate_only
+    {
+        eprintln!("{hint}");
+    }
     wait::after(task, &answer).await
 }
 

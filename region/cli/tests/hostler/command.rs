@@ -30,7 +30,8 @@ pub(crate) struct Run {
 
 /// One that goes on.
 pub(crate) struct Child {
-    child: tokio::process::Child,
+    /// Ends with the test.
+    _process: tokio::process::Child,
     lines: Lines<BufReader<ChildStdout>>,
 }
 
@@ -66,7 +67,7 @@ impl Hostler {
     pub(crate) fn spawn(&self, arguments: &[&str]) -> Child {
         let mut child = self.command(arguments).stdin(Stdio::null()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        Child { child, lines }
+        Child { _process: child, lines }
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -88,19 +89,6 @@ impl Child {
     pub(crate) async fn line(&mut self) -> String {
         let line = timeout(LIMIT, self.lines.next_line()).await.expect("a line comes");
         line.unwrap().expect("it goes on")
-    }
-
-    /// Its end, with what it had not said before.
-    pub(crate) async fn end(mut self) -> Run {
-        let mut out = String::new();
-        while let Some(line) =
-            timeout(LIMIT, self.lines.next_line()).await.expect("it ends").unwrap()
-        {
-            out += &line;
-            out.push('\n');
-        }
-        let output = timeout(LIMIT, self.child.wait_with_output()).await.expect("it ends").unwrap();
-        Run { code: code(output.status), out, err: String::from_utf8(output.stderr).unwrap() }
     }
 }
 

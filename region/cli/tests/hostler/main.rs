@@ -1,5 +1,7 @@
 //! The command line as an operator or a script meets it, against a region that says what a test tells it to.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where its own set-up fails")]
+
 mod command;
 mod fake_region;
 mod login;
