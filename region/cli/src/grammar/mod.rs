@@ -8,7 +8,7 @@ mod tips;
 use clap::{Arg, Command};
 
 pub(crate) use flags::{typed, word};
-pub(crate) use nouns::{kind_meant, own_methods, verb_of};
+pub(crate) use nouns::{kind_meant, own_methods, spoken, verb_of};
 pub(crate) use tips::tip;
 
 use crate::failure;
@@ -30,13 +30,7 @@ pub(crate) fn hostler() -> Command {
         ))
         .subcommands(files())
         .subcommands(logins())
-        .subcommand(
-            Command::new("completions").about("Print completions for a shell").arg(
-                Arg::new("shell")
-                    .required(true)
-                    .value_parser(clap::value_parser!(clap_complete::Shell)),
-            ),
-        )
+        .subcommands(completions())
 }
 
 fn logins() -> [Command; 2] {
@@ -72,6 +66,18 @@ fn logins() -> [Command; 2] {
             Command::new("remove").about("Forget it, its token too").alias("rm").arg(name()),
         );
     [login, profile]
+}
+
+fn completions() -> [Command; 2] {
+    let shell = Arg::new("shell")
+        .required(true)
+        .value_parser(crate::completions::SHELLS)
+        .help("bash: source <(hostler completions bash)");
+    [
+        Command::new("completions").about("Print completions for a shell").arg(shell),
+        // What those ask while somebody types.
+        Command::new("keys").hide(true).arg(Arg::new("noun").required(true)),
+    ]
 }
 
 fn files() -> [Command; 3] {

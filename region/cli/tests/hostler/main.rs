@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where its own set-up fails")]
 
 mod command;
+mod completions;
 mod fake_region;
 mod login;
 mod refusals;
