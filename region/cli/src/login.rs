@@ -135,6 +135,7 @@ pub(crate) fn profile(arguments: &ArgMatches) -> anyhow::Result<Exit> {
             store.current = store.current.filter(|current| *current != name);
             store.save(&path)?;
         }
+        _ if store.profiles.is_empty() => eprintln!("no profiles; hostler login URL makes one"),
         _ => screen.print(&listed(&store, screen))?,
     }
     Ok(Exit::Done)

@@ -230,7 +230,10 @@ impl ServerStreamingService<Vec<u8>> for Answer {
         let token = token.map(|token| token.to_str().unwrap().to_owned());
         let message =
             DynamicMessage::decode(self.method.input(), request.into_inner().as_slice()).unwrap();
-        let options = SerializeOptions::new().use_proto_field_name(true).skip_default_fields(true);
+        let options = SerializeOptions::new()
+            .use_proto_field_name(true)
+            .skip_default_fields(true)
+            .stringify_64_bit_integers(false);
         let request =
             message.serialize_with_options(serde_json::value::Serializer, &options).unwrap();
         let mut calls = self.state.calls.lock().unwrap();

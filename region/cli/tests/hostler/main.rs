@@ -7,5 +7,6 @@ mod completions;
 mod fake_region;
 mod login;
 mod refusals;
+mod verbs;
 mod wait;
 mod watch;

@@ -1,0 +1,117 @@
+//! What goes over the wire for what is typed, and what comes back on the two streams.
+
+use serde_json::{Value, json};
+
+use crate::{
+    command::Hostler,
+    fake_region::{Call, FakeRegion, Reply},
+};
+
+/// One of each, and every page of a list that has two.
+fn script(call: &Call) -> Reply {
+    let fabric = |name: &str, note: &str| json!({"meta": {"id": name, "key": name, "revision": 3}, "name": name, "note": note});
+    match call.method.as_str() {
+        "Fabrics/List" if call.request["page_token"] == "2" => {
+            Reply::one(json!({"items": [fabric("office", "upstairs")]}))
+        }
+        "Fabrics/List" => Reply::one(json!({"items": [fabric("dc1", "")], "next_page_token": "2"})),
+        "Events/List" => Reply::one(json!({
+            "items": [{"type": "new"}, {"type": "old"}], "next_page_token": "more"
+        })),
+        "RackTokens/Create" => {
+            Reply::one(json!({"meta": {"key": "t1"}, "name": "r1", "secret": "one.time"}))
+        }
+        _ => Reply::one(fabric("dc1", "new")),
+    }
+}
+
+#[tokio::test]
+async fn lists_are_whole_in_every_form() {
+    let region = FakeRegion::start(script).await;
+    let hostler = Hostler::new(&[("HOSTLER_SERVER", &region.url)]);
+    for (form, expected) in [
+        (vec![], "KEY     NAME\ndc1     dc1\noffice  office\n"),
+        (vec!["-o", "wide"], "KEY     NAME    NOTE\ndc1     dc1     -\noffice  office  upstairs\n"),
+        (vec!["--limit", "1"], "KEY  NAME\ndc1  dc1\n"),
+    ] {
+        let run = hostler.run(&[&["fabrics", "list"][..], &form].concat()).await;
+        assert_eq!((run.code, run.out.as_str()), (0, expected), "{run:?}");
+    }
+    for (form, expected) in [
+        (
+            vec!["--json", "key,revision"],
+            json!([{"key": "dc1", "revision": 3}, {"key": "office", "revision": 3}]),
+        ),
+        (vec!["--json", "note"], json!([{"note": ""}, {"note": "upstairs"}])),
+    ] {
+        let run = hostler.run(&[&["fabric", "list"][..], &form].concat()).await;
+        assert_eq!(serde_json::from_str::<Value>(&run.out).unwrap(), expected, "{run:?}");
+    }
+    let run = hostler.run(&["fabric", "list", "--json", "nam"]).await;
+    assert_eq!(run.code, 64, "{run:?}");
+    assert!(
+        run.err.contains("a fabric has no such field; these are its fields: id, key"),
+        "{run:?}"
+    );
+}
+
+#[tokio::test]
+async fn an_update_says_what_it_means_and_no_more() {
+    let region = FakeRegion::start(script).await;
+    let hostler = Hostler::new(&[("HOSTLER_SERVER", &region.url)]);
+    let words =
+        "fabric update dc1 --note new --set name= --if-revision 3 -m because --request-id r1";
+    let run = hostler.run(&words.split(' ').collect::<Vec<_>>()).await;
+    assert_eq!(run.code, 0, "{run:?}");
+    assert_eq!(
+        region.calls("Fabrics/Update")[0].request,
+        json!({
+            "id": "dc1", "item": {"note": "new"}, "mask": "note,name",
+            "write": {"request_id": "r1", "message": "because", "expected_revision": 3}
+        })
+    );
+    for (words, said) in [
+        (vec!["fabric", "update", "dc1"], "nothing to change"),
+        (
+            vec!["fabric", "update", "dc1", "--set", "nam=x"],
+            "--set nam: a fabric has no such field",
+        ),
+        (
+            vec!["rack", "update", "r1", "--set", "connected=yes"],
+            "--set connected: is set by region",
+        ),
+        (
+            vec!["vlan", "create", "--fabric", "dc1", "--vid", "ten"],
+            "vid: \"ten\" must be a whole number",
+        ),
+    ] {
+        let run = hostler.run(&words).await;
+        assert_eq!(run.code, 64, "{run:?}");
+        assert!(run.err.contains(said), "{said:?} is not in {run:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_secret_comes_with_what_to_do_with_it() {
+    let region = FakeRegion::start(script).await;
+    let hostler = Hostler::new(&[("HOSTLER_SERVER", &region.url)]);
+    let run = hostler.run(&["rack", "token", "create", "--name", "r1", "-o", "json"]).await;
+    assert_eq!(run.code, 0, "{run:?}");
+    assert_eq!(serde_json::from_str::<Value>(&run.out).unwrap()["secret"], "one.time");
+    assert!(run.err.contains("  hostler-rack join one.time\n"), "{run:?}");
+}
+
+#[tokio::test]
+async fn of_the_log_a_table_shows_the_end_in_the_order_of_time() {
+    let region = FakeRegion::start(script).await;
+    let hostler = Hostler::new(&[("HOSTLER_SERVER", &region.url)]);
+    let run = hostler.run(&["event", "list", "--limit", "2"]).await;
+    assert_eq!(run.code, 0, "{run:?}");
+    let (old, new) = (run.out.find("old"), run.out.find("new"));
+    assert!(old.is_some() && old < new, "{run:?}");
+    assert!(run.err.contains("the newest 2"), "{run:?}");
+    assert_eq!(
+        region.calls("Events/List")[0].request,
+        json!({"page_size": 2, "order_by": "at desc"})
+    );
+}
