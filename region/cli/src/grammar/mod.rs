@@ -15,6 +15,19 @@ use crate::failure;
 
 /// The whole grammar.
 pub(crate) fn hostler() -> Command {
+    with_nouns(nouns::all(&|_| true))
+}
+
+/// As much of it as these words can be about: a start is short however many kinds there are.
+pub(crate) fn hostler_for(words: &[String]) -> Command {
+    // `help subnet` walks the whole tree.
+    let all = words.iter().any(|word| word == "help");
+    with_nouns(nouns::all(&|kind| {
+        all || words.iter().any(|word| *word == kind.noun || *word == kind.plural)
+    }))
+}
+
+fn with_nouns(nouns: Vec<Command>) -> Command {
     Command::new("hostler")
         .about("The network control plane for bare metal")
         .version(env!("CARGO_PKG_VERSION"))
@@ -23,7 +36,7 @@ pub(crate) fn hostler() -> Command {
         .after_help(failure::HELP)
         .disable_help_flag(true)
         .args(flags::region())
-        .subcommands(nouns::all())
+        .subcommands(nouns)
         .subcommand(flags::forms(
             Command::new("status")
                 .about("Which racks have what they were told, and which are behind"),
@@ -110,5 +123,23 @@ mod tests {
     #[test]
     fn the_grammar_has_no_contradiction() {
         hostler().debug_assert();
+    }
+
+    /// What is left out for a quick start is never what the words are about.
+    #[test]
+    fn a_part_of_the_grammar_says_what_the_whole_says() {
+        for kind in proto::describe::KINDS.iter() {
+            for noun in [spoken(kind), kind.plural.clone()] {
+                for verb in ["--help", "list --help", "frobnicate", ""] {
+                    let typed = format!("--server x {noun} {verb}");
+                    let words: Vec<String> = typed.split_whitespace().map(str::to_owned).collect();
+                    let said = |command: Command| {
+                        let typed = ["hostler".to_owned()].into_iter().chain(words.clone());
+                        command.try_get_matches_from(typed).unwrap_err().to_string()
+                    };
+                    assert_eq!(said(hostler_for(&words)), said(hostler()), "{typed}");
+                }
+            }
+        }
     }
 }

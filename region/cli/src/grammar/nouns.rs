@@ -18,8 +18,9 @@ const SHARED: [(&str, &[&str]); 6] = [
 ];
 
 /// Those that stand by themselves; the others are among the commands of another.
-pub(crate) fn all() -> Vec<Command> {
-    KINDS.iter().filter(|kind| kind.under.is_empty()).map(noun).collect()
+pub(crate) fn all(grown: &dyn Fn(&Kind) -> bool) -> Vec<Command> {
+    let kinds = KINDS.iter().filter(|kind| kind.under.is_empty());
+    kinds.map(|kind| if grown(kind) { noun(kind) } else { bare_noun(kind) }).collect()
 }
 
 /// What a kind is called where its commands are: `rack-token` is `token` among those of `rack`.
@@ -37,7 +38,7 @@ pub(crate) fn spoken(kind: &Kind) -> String {
 }
 
 /// With its article.
-fn a(kind: &'static Kind) -> String {
+pub(super) fn a(kind: &'static Kind) -> String {
     let noun = spoken(kind);
     let article = if noun.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
     format!("{article} {noun}")
@@ -91,6 +92,15 @@ pub(crate) fn verb_of(method: &MethodDescriptor) -> String {
 }
 
 fn noun(kind: &'static Kind) -> Command {
+    bare_noun(kind)
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommands(kind.service.methods().map(|method| verb(kind, &method)))
+        .subcommands(beside::of(kind))
+        .subcommands(under(kind).map(noun))
+}
+
+fn bare_noun(kind: &'static Kind) -> Command {
     let plural =
         if kind.under.is_empty() { kind.plural.clone() } else { format!("{}s", short_noun(kind)) };
     Command::new(short_noun(kind))
@@ -98,11 +108,6 @@ fn noun(kind: &'static Kind) -> Command {
         .long_about(kind.about.as_str())
         .alias(plural)
         .disable_help_subcommand(true)
-        .subcommand_required(true)
-        .arg_required_else_help(true)
-        .subcommands(kind.service.methods().map(|method| verb(kind, &method)))
-        .subcommands(beside::of(kind))
-        .subcommands(under(kind).map(noun))
 }
 
 fn verb(kind: &'static Kind, method: &MethodDescriptor) -> Command {

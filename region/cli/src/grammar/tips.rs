@@ -24,6 +24,12 @@ fn subcommand(word: &str, said: &[&str]) -> Option<String> {
     if let Some((kind, rest)) = nouns::kind_meant(said) {
         let noun = nouns::spoken(kind);
         return match rest.split_first() {
+            // lease create: a verb that others have
+            Some((first, _)) if *first == word && nouns::verb_meant(word).is_some() => {
+                let verbs: Vec<String> =
+                    kind.service.methods().map(|method| nouns::verb_of(&method)).collect();
+                Some(format!("{} has only these verbs: {}", nouns::a(kind), verbs.join(", ")))
+            }
             // subnet 10.0.0.0/24
             Some((first, _)) if *first == word => {
                 Some(format!("to show one {}: hostler {noun} get {word}", kind.noun))
@@ -88,6 +94,7 @@ mod tests {
             ("create rack token", "hostler rack token create"),
             ("rack-token create", "hostler rack token create"),
             ("rack token create r1", "hostler rack token create --name r1"),
+            ("event delete 1", "an event has only these verbs: get, list, watch"),
             ("fabric create dc1", "hostler fabric create --name dc1"),
             ("subnet update 10.0.0.0/24 managed=true", "--set managed=true"),
             ("subnet list --vlan dc1/10", "--filter vlan=VALUE"),

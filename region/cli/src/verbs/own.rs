@@ -53,7 +53,7 @@ pub(super) async fn run(task: &mut Task<'_>, method: &MethodDescriptor) -> anyho
         serde_yaml_ng::to_string(&crate::output::json(&answer.item)?)?
     };
     task.screen.print(&text)?;
-    wait::after(task, &answer).await
+    wait::after(&mut task.client, task.arguments, &answer).await
 }
 
 fn fill(

@@ -1,5 +1,6 @@
 //! `--wait`: from a write's answer to the last rack's verdict.
 
+use clap::ArgMatches;
 use prost_reflect::DynamicMessage;
 use proto::{
     describe,
@@ -10,7 +11,6 @@ use std::{collections::BTreeMap, time::Duration};
 use tokio::time::{Instant, timeout_at};
 use tonic::{Status, Streaming};
 
-use super::Task;
 use crate::{
     failure::{self, Exit},
     grammar,
@@ -28,14 +28,18 @@ struct Racks {
 }
 
 /// Does nothing unless --wait was said.
-pub(crate) async fn after(task: &mut Task<'_>, answer: &Answer) -> anyhow::Result<Exit> {
-    let Some(seconds) = grammar::typed::<u64>(task.arguments, "wait") else {
+pub(crate) async fn after(
+    client: &mut Client,
+    arguments: &ArgMatches,
+    answer: &Answer,
+) -> anyhow::Result<Exit> {
+    let Some(seconds) = grammar::typed::<u64>(arguments, "wait") else {
         return Ok(Exit::Done);
     };
     let Some(cursor) = &answer.cursor else {
         anyhow::bail!("saved, but region did not say what to wait for: hostler status");
     };
-    until_applied(&mut task.client, cursor, seconds).await
+    until_applied(client, cursor, seconds).await
 }
 
 /// Tells of each rack as it comes; the exit code says how it ended.

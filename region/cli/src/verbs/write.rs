@@ -24,7 +24,7 @@ pub(crate) async fn create(task: &mut Task<'_>) -> anyhow::Result<Exit> {
     {
         eprintln!("{hint}");
     }
-    wait::after(task, &answer).await
+    wait::after(&mut task.client, task.arguments, &answer).await
 }
 
 pub(crate) async fn update(task: &mut Task<'_>) -> anyhow::Result<Exit> {
@@ -43,7 +43,7 @@ pub(crate) async fn update(task: &mut Task<'_>) -> anyhow::Result<Exit> {
         })
         .await?;
     task.screen.print(&shape.one(&answer.item)?)?;
-    wait::after(task, &answer).await
+    wait::after(&mut task.client, task.arguments, &answer).await
 }
 
 pub(crate) async fn delete(task: &mut Task<'_>) -> anyhow::Result<Exit> {
@@ -63,7 +63,7 @@ pub(crate) async fn delete(task: &mut Task<'_>) -> anyhow::Result<Exit> {
     }
     let answer = send(task, &id, &write).await?;
     task.screen.print(&format!("{noun} {key} deleted\n"))?;
-    wait::after(task, &answer).await
+    wait::after(&mut task.client, task.arguments, &answer).await
 }
 
 async fn send(task: &mut Task<'_>, id: &str, write: &v1::Write) -> anyhow::Result<Answer> {
