@@ -175,7 +175,8 @@ fn refusal(status: &Status) -> Option<String> {
     Some(format!("refused, nothing was changed{}", lines.collect::<String>()))
 }
 
-fn cause(status: &Status) -> String {
+/// Why a connection was lost.
+pub(crate) fn cause(status: &Status) -> String {
     status.source().map_or_else(|| status.message().to_owned(), innermost)
 }
 

@@ -26,6 +26,8 @@ struct Watch {
     cursor: String,
     /// What there was at the beginning. Kept until it is complete: one that was cut off is told again from its start.
     snapshot: Vec<DynamicMessage>,
+    /// Before the next attempt; short again once region said something.
+    pause: Backoff,
     feed: Feed,
     screen: Screen,
 }
@@ -40,6 +42,7 @@ pub(crate) async fn run(task: &mut Task<'_>) -> anyhow::Result<Exit> {
         newest: grammar::typed(task.arguments, "newest").or(usual),
         cursor: grammar::word(task.arguments, "cursor"),
         snapshot: Vec::new(),
+        pause: Backoff::new(PAUSE.0, PAUSE.1),
         feed: Feed::new(shape),
         screen: task.screen,
     };
@@ -57,26 +60,39 @@ impl Watch {
     /// Ends only with an error that another attempt would meet again.
     async fn follow(&mut self, task: &mut Task<'_>) -> anyhow::Result<()> {
         let mut stream = task.client.stream(&self.method, self.request()).await?;
-        let mut pause = Backoff::new(PAUSE.0, PAUSE.1);
         loop {
             let lost = self.read(&mut stream).await?;
             if !failure::is_lost(&lost) {
                 return Err(task.client.failed(lost));
             }
-            eprintln!("connection lost ({}); trying again", lost.message());
             self.snapshot.clear();
-            stream = loop {
-                tokio::time::sleep(pause.next()).await;
-                match task.client.stream(&self.method, self.request()).await {
-                    Ok(stream) => break stream,
-                    Err(error) => match failure::status_of(&error) {
-                        Some(status) if failure::is_lost(status) => {}
-                        Some(_) | None => return Err(error),
-                    },
-                }
-            };
+            stream = self.resume(task, failure::cause(&lost)).await?;
             eprintln!("connected again; nothing was missed");
-            pause.reset();
+        }
+    }
+
+    /// Tries until there is a stream again; says why there is none, once for each reason.
+    async fn resume(
+        &mut self,
+        task: &mut Task<'_>,
+        mut why: String,
+    ) -> anyhow::Result<Streaming<DynamicMessage>> {
+        eprintln!("connection lost ({why}); trying again");
+        loop {
+            tokio::time::sleep(self.pause.next()).await;
+            let error = match task.client.stream(&self.method, self.request()).await {
+                Ok(stream) => return Ok(stream),
+                Err(error) => error,
+            };
+            let Some(status) = failure::status_of(&error).filter(|one| failure::is_lost(one))
+            else {
+                return Err(error);
+            };
+            let reason = failure::cause(status);
+            if reason != why {
+                eprintln!("still trying ({reason})");
+                why = reason;
+            }
         }
     }
 
@@ -101,6 +117,7 @@ impl Watch {
     }
 
     fn take(&mut self, event: &DynamicMessage) -> anyhow::Result<()> {
+        self.pause.reset();
         let number = event.get_field_by_name("change").and_then(|change| change.as_enum_number());
         let change = number.and_then(|number| Change::try_from(number).ok()).unwrap_or_default();
         let cursor = event.text_of("cursor");
