@@ -9,6 +9,8 @@ use crate::{
 
 /// Of a log, a table shows its end: the rest may be millions.
 const USUAL_EVENTS: usize = 100;
+/// A log is read from above to below, whichever end of it was asked for.
+const OLDEST_FIRST: &str = "at";
 const NEWEST_FIRST: &str = "at desc";
 
 pub(super) async fn run(task: &mut Task<'_>) -> anyhow::Result<Exit> {
@@ -20,9 +22,13 @@ pub(super) async fn run(task: &mut Task<'_>) -> anyhow::Result<Exit> {
         .and_then(|limit| usize::try_from(limit).ok());
     let log = events::is(task.kind) && sort.is_empty();
     let limit = limit.or((log && for_people).then_some(USUAL_EVENTS));
-    let order = if log && limit.is_some() { NEWEST_FIRST } else { sort.as_str() };
+    let order = match (log, limit) {
+        (true, Some(_)) => NEWEST_FIRST,
+        (true, None) => OLDEST_FIRST,
+        (false, _) => sort.as_str(),
+    };
     let (mut items, more) = task.client.list(task.kind, &filter, order, limit).await?;
-    if order == NEWEST_FIRST && log {
+    if log && limit.is_some() {
         items.reverse();
     }
     task.screen.print(&shape.many(&items)?)?;
