@@ -24,12 +24,12 @@ const OWN: &[Row] = &[
     Row {
         noun: "rack",
         verb: "revoke",
-        what: "its certificates are worth nothing from now on, and its stream ends at once; it goes on serving what it has until it is stopped. To come back it needs a new join token",
+        what: "its stream ends at once and its certificates are refused from then on. It goes on serving what it has until it is stopped. To come back it must be deleted here and join again",
     },
     Row {
         noun: "lease",
         verb: "release",
-        what: "its address becomes free for others, while the client may still be using it",
+        what: "its address becomes free for others, while the client goes on using it until it renews",
     },
 ];
 
