@@ -7,6 +7,7 @@ mod completions;
 mod fake_region;
 mod login;
 mod refusals;
+mod terminal;
 mod verbs;
 mod wait;
 mod watch;
