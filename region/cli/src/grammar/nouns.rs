@@ -38,7 +38,7 @@ pub(crate) fn spoken(kind: &Kind) -> String {
 }
 
 /// With its article.
-pub(super) fn a(kind: &'static Kind) -> String {
+pub(crate) fn a(kind: &'static Kind) -> String {
     let noun = spoken(kind);
     let article = if noun.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
     format!("{article} {noun}")

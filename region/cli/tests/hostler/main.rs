@@ -5,6 +5,7 @@
 mod command;
 mod completions;
 mod fake_region;
+mod files;
 mod login;
 mod refusals;
 mod terminal;
