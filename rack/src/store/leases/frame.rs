@@ -6,6 +6,8 @@ use engine::lease::record::{self, Frame};
 /// Frames begin at multiples of this, so that a search for the next whole one is quick.
 const ALIGN: usize = 8;
 
+const UNWRITTEN: [u8; 512 * ALIGN] = [0; 512 * ALIGN];
+
 /// Fills the head of a frame that `record::begin` began, and pads its end.
 pub(super) fn seal(frame: &mut Vec<u8>, number: u64, count: u32) {
     record::seal(frame, number, count);
@@ -14,11 +16,20 @@ pub(super) fn seal(frame: &mut Vec<u8>, number: u64, count: u32) {
 
 /// The first whole frame at or after `at` whose number is at least `number`, and where the next one begins.
 /// Lower numbers are what a recycled segment held before.
-pub(super) fn find(bytes: &[u8], at: usize, number: u64) -> Option<(Frame<'_>, usize)> {
-    (at..bytes.len()).step_by(ALIGN).find_map(|at| {
-        let frame = record::read_frame(&bytes[at..])?;
-        (frame.sequence >= number).then(|| (frame, at + space(&frame)))
-    })
+pub(super) fn find(bytes: &[u8], mut at: usize, number: u64) -> Option<(Frame<'_>, usize)> {
+    while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+        // What was never written is passed over at the speed of memory.
+        if rest.starts_with(&UNWRITTEN) {
+            at += UNWRITTEN.len();
+            continue;
+        }
+        if let Some(frame) = record::read_frame(rest).filter(|frame| frame.sequence >= number) {
+            let end = at + space(&frame);
+            return Some((frame, end));
+        }
+        at += ALIGN;
+    }
+    None
 }
 
 /// What a frame takes in its file.
