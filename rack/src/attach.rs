@@ -1,6 +1,9 @@
 //! Which VLAN each interface leads into, and so where each VLAN's clients are heard.
 
-use common::{VlanId, rack_config::DhcpVlan};
+use common::{
+    VlanId,
+    rack_config::{DhcpVlan, Role},
+};
 use ipnet::Ipv4Net;
 use std::collections::BTreeMap;
 
@@ -23,6 +26,8 @@ pub struct Attachment<'a> {
     interfaces: &'a [Interface],
     leads: Vec<Result<VlanId, String>>,
     assignments: &'a Assignments,
+    /// Some interface leads into a VLAN that this rack serves, so there is a socket that relays can reach.
+    heard: bool,
 }
 
 impl<'a> Attachment<'a> {
@@ -32,9 +37,11 @@ impl<'a> Attachment<'a> {
         assignments: &'a Assignments,
         vlans: &[&DhcpVlan],
     ) -> Self {
-        let leads =
+        let leads: Vec<_> =
             interfaces.iter().map(|interface| lead(interface, assignments, vlans)).collect();
-        Self { interfaces, leads, assignments }
+        let mut served = vlans.iter().filter(|vlan| vlan.role == Role::Primary);
+        let heard = served.any(|vlan| leads.contains(&Ok(vlan.vlan)));
+        Self { interfaces, leads, assignments, heard }
     }
 
     pub fn interfaces(&self) -> impl Iterator<Item = (&Interface, &Result<VlanId, String>)> {
@@ -57,7 +64,7 @@ impl<'a> Attachment<'a> {
     /// somewhere; but not for one that had interfaces (`before`) or was assigned some.
     pub fn reach(&self, vlan: &DhcpVlan, before: &[String]) -> Result<Vec<Link>, String> {
         let links = self.links(vlan.vlan);
-        if !links.is_empty() {
+        if !links.is_empty() || vlan.subnets().is_empty() {
             return Ok(links);
         }
         let assigned = self.assignments.iter().filter(|(_, to)| names(vlan, to));
@@ -66,12 +73,15 @@ impl<'a> Attachment<'a> {
             let each = expected.into_iter().map(|name| self.whereabouts(name, vlan));
             return Err(each.collect::<Vec<_>>().join("; "));
         }
-        if self.leads.iter().any(Result::is_ok) {
+        if self.heard {
             return Ok(Vec::new());
         }
         let prefixes: Vec<_> =
             vlan.subnets().iter().map(|subnet| subnet.prefix.to_string()).collect();
-        Err(format!("no interface of this rack has an address in {}", prefixes.join(" or ")))
+        Err(format!(
+            "no interface of this rack has an address in {}, and none at which relays are heard",
+            prefixes.join(" or ")
+        ))
     }
 
     /// Why an interface that should lead into the VLAN does not.
@@ -127,7 +137,7 @@ fn has_address(vlan: &DhcpVlan, own: &[Ipv4Net]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scope::samples::vlan;
+    use crate::scope::samples::{standby, vlan};
     use std::net::IpAddr;
 
     fn interface(name: &str, up: bool, addresses: &[&str]) -> Interface {
@@ -219,5 +229,19 @@ mod tests {
                 (found, expected) => panic!("{case}: {found:?}, not {expected:?}"),
             }
         }
+    }
+
+    #[test]
+    fn relays_are_heard_where_a_vlan_is_served() {
+        let there = [interface("eth1", true, &["10.0.0.2/24"])];
+        let relayed = vlan("dc1/20", &["10.20.0.0/24"]);
+        let (ten, none) = (vlan("dc1/10", &["10.0.0.0/24"]), Assignments::new());
+        let serving = Attachment::new(&there, &none, &[&ten, &relayed]);
+        assert_eq!(serving.reach(&relayed, &[]), Ok(Vec::new()));
+        let ten = standby(ten);
+        let standing_by = Attachment::new(&there, &none, &[&ten, &relayed]);
+        assert!(standing_by.reach(&relayed, &[]).unwrap_err().contains("relays"));
+        let empty = vlan("dc1/30", &[]);
+        assert_eq!(standing_by.reach(&empty, &[]), Ok(Vec::new()), "nothing to serve is served");
     }
 }
