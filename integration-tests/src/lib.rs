@@ -1,4 +1,5 @@
 #![doc = include_str!("../README.md")]
 
 pub mod demo;
+pub mod fake_region;
 pub mod lab;

@@ -1,16 +1,13 @@
 //! Verbs that one kind alone has: their names, flags and help are those of the method and its request.
 
 use prost_reflect::{DynamicMessage, MethodDescriptor};
-use proto::{
-    describe::{self, Field, Kind, meta},
-    v1,
-};
+use proto::describe::{self, Field, Kind, meta};
 
-use super::{Task, grave};
+use super::{Task, grave, typed, wait};
 use crate::{
     failure::{Exit, Failure},
     grammar,
-    output::{self, Shape},
+    output::Shape,
     region::Fill,
 };
 
@@ -45,24 +42,18 @@ pub(super) async fn run(task: &mut Task<'_>, method: &MethodDescriptor) -> anyho
         grave::ask(task, &verb, &found).await?;
     }
     if has(method, "write") {
-        let message = grammar::word(task.arguments, "message");
-        request.write(&v1::Write { message, ..Default::default() });
+        request.write(&typed::write(task.arguments));
     }
     let answer = task.call(method, request).await?;
     let text = if method.output() == task.kind.message {
         shape.one(&answer.item)?
     } else if method.output().fields().next().is_none() {
-        format!("{} {key} {}\n", task.kind.noun, past(&verb))
+        format!("{} {key}: {verb} done\n", task.kind.noun)
     } else {
-        serde_yaml_ng::to_string(&output::json(&answer.item)?)?
+        serde_yaml_ng::to_string(&crate::output::json(&answer.item)?)?
     };
     task.screen.print(&text)?;
-    Ok(Exit::Done)
-}
-
-/// `release` is `released`.
-fn past(verb: &str) -> String {
-    format!("{}ed", verb.strip_suffix('e').unwrap_or(verb))
+    wait::after(&mut task.client, task.arguments, &answer).await
 }
 
 fn fill(

@@ -5,10 +5,8 @@
 mod command;
 mod completions;
 mod fake_region;
-mod files;
 mod login;
 mod refusals;
-mod terminal;
 mod verbs;
 mod wait;
 mod watch;
