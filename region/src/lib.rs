@@ -1,13 +1,21 @@
 #![doc = include_str!("../README.md")]
 
+mod addresses;
 pub mod api;
 pub mod auth;
+pub mod config;
 pub mod db;
+pub mod dispatch;
 pub mod events;
+pub mod listen;
 pub mod operations;
+pub mod racks;
+pub mod reconcile;
 pub mod resources;
+pub mod server;
 
 use runtime::{clock::Clock, tasks::Tasks};
+use std::sync::Arc;
 
 /// What every door needs to call an operation.
 #[derive(Clone)]
@@ -16,6 +24,11 @@ pub struct Region {
     pub log: events::Log,
     pub tasks: Tasks,
     pub clock: Clock,
+    /// The racks whose streams this process holds.
+    pub racks: dispatch::Registry,
+    pub configurations: dispatch::Configurations,
+    /// What join tokens say; None while racks are not served.
+    pub doorstep: Option<Arc<operations::rack_token::Doorstep>>,
 }
 
 impl Region {
@@ -23,6 +36,8 @@ impl Region {
     pub async fn open(database: &str, tasks: Tasks, clock: Clock) -> Result<Self, db::OpenError> {
         let db = db::Db::open(database, &tasks).await?;
         let log = events::Log::open(db.clone(), &tasks, clock.now()).await?;
-        Ok(Self { db, log, tasks, clock })
+        let (racks, configurations) =
+            (dispatch::Registry::default(), dispatch::Configurations::default());
+        Ok(Self { db, log, tasks, clock, racks, configurations, doorstep: None })
     }
 }

@@ -5,8 +5,8 @@ use common::{
     report::{LeaseChanged, LeaseState},
 };
 use diesel::{prelude::*, sql_query, sql_types};
-use plan::{Lease, Subnet, Vlan, dhcp::Octets};
-use std::collections::{BTreeMap, HashMap};
+use plan::{Lease, Rack, Subnet, Vlan, dhcp::Octets};
+use std::collections::HashMap;
 use uuid::Uuid;
 
 use super::{
@@ -16,119 +16,71 @@ use super::{
     placeholders,
     stored::{Query, Saved, Stored},
 };
-use crate::resources::{Rules, field::Field};
-
-/// What a rack says of a lease; its times are by region's clock already.
-#[derive(Clone, Debug)]
-pub struct LeaseRow {
-    pub rack: RackId,
-    pub lease: LeaseChanged,
-}
-
-/// One lease after, and what it was before.
-#[derive(Clone, Debug)]
-pub struct Upserted {
-    pub before: Option<Saved<Lease>>,
-    pub after: Saved<Lease>,
-}
-
-impl Upserted {
-    /// Whether more changed than its end: that is all that a renewal does, and it makes no event.
-    pub fn is_news(&self) -> bool {
-        let Some(before) = &self.before else { return true };
-        let (before, after) = (&before.value, &self.after.value);
-        *after != Lease { ends_at: after.ends_at, ..before.clone() }
-    }
-}
+use crate::resources::{Resource, Rules, field::Field};
 
 /// Rows of one statement: 16 values each, and SQLite takes 32,766.
 const ROWS: usize = 512;
 
-/// Saves what came last of each address. The leases that this changed, in order of key; of two rows for one address the later in the list counts.
-/// Rows are locked in that order, so that two who save at once do not wait for each other in turn.
-pub fn upsert(
-    conn: &mut Conn,
-    rows: &[LeaseRow],
-    now: Timestamp,
-) -> Result<Vec<Upserted>, DbError> {
-    let places = Places::load(conn, rows)?;
-    let mut wanted: BTreeMap<String, Lease> = BTreeMap::new();
-    for row in rows {
-        let lease = lease(row, &places);
-        wanted.insert(places.key(&lease, row), lease);
-    }
-    let mut before = existing(conn, wanted.keys().cloned().collect())?;
-    let mut upserted = Vec::with_capacity(wanted.len());
-    for (key, value) in wanted {
-        let before = before.remove(&key);
-        let after = Saved {
-            id: before.as_ref().map_or_else(|| common::Id::new(Uuid::now_v7()), |before| before.id),
-            key,
-            revision: before.as_ref().map_or(1, |before| before.revision + 1),
-            created_at: before.as_ref().map_or(now.micros(), |before| before.created_at),
-            updated_at: now.micros(),
-            value,
-        };
-        upserted.push(Upserted { before, after });
-    }
-    for chunk in upserted.chunks(ROWS) {
-        save(conn, chunk)?;
-    }
-    Ok(upserted)
-}
-
-/// Which subnets and VLANs region knows where these leases are.
-struct Places {
+/// Which subnets and VLANs region knows where leases are.
+pub struct Places {
     subnets: Vec<Saved<Subnet>>,
     vlans: HashMap<Uuid, String>,
     names: Names,
 }
 
 impl Places {
-    fn load(conn: &mut Conn, rows: &[LeaseRow]) -> Result<Self, DbError> {
-        let mut vlans: Vec<Uuid> = rows.iter().map(|row| row.lease.vlan.uuid()).collect();
-        vlans.sort_unstable();
-        vlans.dedup();
+    /// On these VLANs, told by these racks.
+    pub fn load(conn: &mut Conn, vlans: &[Uuid], racks: &[Uuid]) -> Result<Self, DbError> {
         let bytes = |id: &Uuid| Value::Bytes(id.as_bytes().to_vec());
-        let any = |column, ids: &[Uuid]| {
-            Query::all(vec![Condition::In { column, values: ids.iter().map(bytes).collect() }])
+        let any = |column| {
+            Query::all(vec![Condition::In { column, values: vlans.iter().map(bytes).collect() }])
         };
-        let subnets = Subnet::load(conn, any("vlan", &vlans))?;
-        let known = Vlan::load(conn, any("id", &vlans))?;
+        let subnets = Subnet::load(conn, any("vlan"))?;
+        let known = Vlan::load(conn, any("id"))?;
         let mut names = Names::default();
-        names.learn(conn, subnets.iter().map(|subnet| (Subnet::TABLE, subnet.id.uuid())))?;
+        let of_subnets = subnets.iter().map(|subnet| (Subnet::TABLE, subnet.id.uuid()));
+        let of_vlans = vlans.iter().map(|vlan| (Vlan::TABLE, *vlan));
+        let of_racks = racks.iter().map(|rack| (Rack::TABLE, *rack));
+        names.learn(conn, of_subnets.chain(of_vlans).chain(of_racks))?;
         let vlans = known.into_iter().map(|vlan| (vlan.id.uuid(), vlan.key)).collect();
         Ok(Self { subnets, vlans, names })
     }
 
-    /// A lease of a subnet that region has no more is called by its VLAN, so that no other is taken for it.
-    fn key(&self, lease: &Lease, row: &LeaseRow) -> String {
-        match lease.subnet {
-            Some(_) => lease.key(&self.names),
-            None => format!("{}@{}", row.lease.address, row.lease.vlan),
-        }
+    pub fn names(&self) -> &Names {
+        &self.names
     }
-}
 
-fn lease(row: &LeaseRow, places: &Places) -> Lease {
-    let told = &row.lease;
-    let vlan = told.vlan.cast::<Vlan>();
-    let subnet = places
-        .subnets
-        .iter()
-        .find(|subnet| subnet.value.vlan == vlan && subnet.value.cidr.contains(told.address));
-    Lease {
-        address: told.address,
-        state: told.state,
-        mac: told.client.mac(),
-        client_id: Octets::new(told.client.identifier.clone()),
-        host_name: printable(&told.host_name),
-        vlan: places.vlans.contains_key(&vlan.uuid()).then_some(vlan),
-        subnet: subnet.map(|subnet| subnet.id),
-        rack: Some(row.rack.cast()),
-        relay_information: Octets::new(told.relay_information.clone()),
-        started_at: Some(told.started),
-        ends_at: Some(told.ends),
+    /// More keys, of leases that others told of.
+    pub fn learn(&mut self, conn: &mut Conn, lease: &Lease) -> Result<(), DbError> {
+        self.names.learn(conn, lease.references())
+    }
+
+    /// What a rack says of a lease, and what people call that lease. One of a subnet that region has no more is called by its VLAN, so that no other is
+    /// taken for it.
+    pub fn lease(&self, rack: RackId, told: &LeaseChanged) -> (String, Lease) {
+        let vlan = told.vlan.cast::<Vlan>();
+        let subnet = self
+            .subnets
+            .iter()
+            .find(|subnet| subnet.value.vlan == vlan && subnet.value.cidr.contains(told.address));
+        let lease = Lease {
+            address: told.address,
+            state: told.state,
+            mac: told.client.mac(),
+            client_id: Octets::new(told.client.identifier.clone()),
+            host_name: printable(&told.host_name),
+            vlan: self.vlans.contains_key(&vlan.uuid()).then_some(vlan),
+            subnet: subnet.map(|subnet| subnet.id),
+            rack: Some(rack.cast()),
+            relay_information: Octets::new(told.relay_information.clone()),
+            started_at: Some(told.started),
+            ends_at: Some(told.ends),
+        };
+        let key = match lease.subnet {
+            Some(_) => lease.key(&self.names),
+            None => format!("{}@{}", told.address, told.vlan),
+        };
+        (key, lease)
     }
 }
 
@@ -145,8 +97,8 @@ fn printable(bytes: &[u8]) -> String {
     text
 }
 
-/// By key, and locked until the transaction ends.
-fn existing(conn: &mut Conn, keys: Vec<String>) -> Result<HashMap<String, Saved<Lease>>, DbError> {
+/// By key, and locked in its order until the transaction ends, so that two who save at once do not wait for each other in turn.
+pub fn lock(conn: &mut Conn, keys: &[String]) -> Result<HashMap<String, Saved<Lease>>, DbError> {
     let mut found = HashMap::new();
     for chunk in keys.chunks(ROWS) {
         let marks: Vec<String> = (1..=chunk.len()).map(|number| format!("${number}")).collect();
@@ -168,21 +120,24 @@ fn existing(conn: &mut Conn, keys: Vec<String>) -> Result<HashMap<String, Saved<
     Ok(found)
 }
 
-fn save(conn: &mut Conn, chunk: &[Upserted]) -> Result<(), DbError> {
+/// New rows and changed ones.
+pub fn save(conn: &mut Conn, leases: &[Saved<Lease>]) -> Result<(), DbError> {
+    leases.chunks(ROWS).try_for_each(|chunk| save_chunk(conn, chunk))
+}
+
+fn save_chunk(conn: &mut Conn, chunk: &[Saved<Lease>]) -> Result<(), DbError> {
     let rows: Vec<String> = (0..chunk.len()).map(|row| placeholders(row, 16)).collect();
     let text = format!(
         "INSERT INTO leases (id, key, revision, created_at, updated_at, address, state, mac, client_id, host_name, vlan, subnet, rack, \
          relay_information, started_at, ends_at) VALUES {} \
-         ON CONFLICT (key) DO UPDATE SET revision = leases.revision + 1, updated_at = excluded.updated_at, address = excluded.address, \
+         ON CONFLICT (key) DO UPDATE SET revision = excluded.revision, updated_at = excluded.updated_at, address = excluded.address, \
          state = excluded.state, mac = excluded.mac, client_id = excluded.client_id, host_name = excluded.host_name, vlan = excluded.vlan, \
          subnet = excluded.subnet, rack = excluded.rack, relay_information = excluded.relay_information, \
          started_at = excluded.started_at, ends_at = excluded.ends_at",
         rows.join(",")
     );
     let mut statement = sql_query(text).into_boxed::<Backend>();
-    for Saved { id, key, revision, created_at, updated_at, value } in
-        chunk.iter().map(|one| &one.after)
-    {
+    for Saved { id, key, revision, created_at, updated_at, value } in chunk {
         statement = statement
             .bind::<sql_types::Binary, _>(id.uuid().as_bytes().to_vec())
             .bind::<sql_types::Text, _>(key)
@@ -203,6 +158,29 @@ fn save(conn: &mut Conn, chunk: &[Upserted]) -> Result<(), DbError> {
     }
     statement.execute(conn)?;
     Ok(())
+}
+
+#[derive(QueryableByName)]
+struct Named {
+    #[diesel(sql_type = sql_types::Binary)]
+    id: Vec<u8>,
+}
+
+/// Bound leases of a rack that its snapshot has not named.
+pub fn bound_and_unnamed(conn: &mut Conn, rack: RackId) -> Result<Vec<Saved<Lease>>, DbError> {
+    let query = "SELECT id FROM leases WHERE rack = $1 AND state = $2 AND NOT EXISTS \
+                 (SELECT 1 FROM snapshot_leases WHERE snapshot_leases.rack = $1 AND lease = leases.id)";
+    let rows: Vec<Named> = sql_query(query)
+        .bind::<sql_types::Binary, _>(rack.uuid().as_bytes().to_vec())
+        .bind::<sql_types::Text, _>(LeaseState::Bound.store())
+        .load(conn)?;
+    let mut found = Vec::with_capacity(rows.len());
+    for chunk in rows.chunks(ROWS) {
+        let values = chunk.iter().map(|row| Value::Bytes(row.id.clone())).collect();
+        let these = Condition::In { column: "id", values };
+        found.extend(Lease::load(conn, Query::all(vec![these]))?);
+    }
+    Ok(found)
 }
 
 /// Forgets leases that are over since before `since`, at most `limit` of them; how many.

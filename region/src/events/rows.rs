@@ -6,7 +6,11 @@ use proto::v1::Change;
 use uuid::Uuid;
 
 use super::Cursor;
-use crate::db::{Backend, Conn, DbError, condition::Sql, schema::events};
+use crate::db::{
+    Backend, Conn, DbError,
+    condition::Sql,
+    schema::{events, log_state},
+};
 
 /// One that is in the log.
 #[derive(Clone, Debug, PartialEq)]
@@ -296,7 +300,7 @@ pub fn raise_epoch(conn: &mut Conn, to: Epoch) -> Result<(), DbError> {
 /// The first region on a database makes its epoch. One that finds events of transactions that are yet to come has been restored.
 pub(super) fn begin_epoch(conn: &mut Conn, now: Timestamp) -> Result<(), DbError> {
     let fresh = Epoch(now.seconds().unsigned_abs());
-    if sql_query("SELECT 1 FROM log_state").execute(conn)? == 0 {
+    if log_state::table.count().first::<i64>(conn)? == 0 {
         sql_query("INSERT INTO log_state VALUES (1, $1, 0, 0)")
             .bind::<sql_types::BigInt, _>(fresh.0.cast_signed())
             .execute(conn)?;

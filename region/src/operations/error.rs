@@ -3,6 +3,7 @@ use plan::Role;
 
 use crate::{
     db::{Clash, DbError},
+    dispatch::AskError,
     events::{Cursor, FollowError},
 };
 
@@ -28,6 +29,10 @@ pub enum OperationError {
     RolledBack,
     #[error("region is ending; ask again")]
     Closing,
+    #[error("the rack refuses, for {key}: {why}")]
+    RackRefused { key: String, why: String },
+    #[error(transparent)]
+    Unanswered(#[from] AskError),
     #[error(transparent)]
     Db(#[from] DbError),
 }

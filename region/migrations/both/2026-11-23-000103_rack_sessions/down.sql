@@ -1,0 +1,3 @@
+DROP TABLE snapshot_leases;
+DROP TABLE outbox_positions;
+DROP TABLE rack_sessions;

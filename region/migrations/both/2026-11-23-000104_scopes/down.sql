@@ -1,0 +1,3 @@
+DROP TABLE verdicts;
+DROP TABLE scopes;
+DROP TABLE configuration;

@@ -1,0 +1,17 @@
+use proto::v1::{Rack, RevokeRequest};
+use tonic::{Request, Response, Status};
+
+use super::{Door, status};
+use crate::operations::rack;
+
+pub(super) async fn revoke(
+    door: &Door,
+    request: Request<RevokeRequest>,
+) -> Result<Response<Rack>, Status> {
+    let (actor, request) = (Door::actor(&request)?, request.into_inner());
+    let write = request.write.unwrap_or_default();
+    let keep = !write.validate_only;
+    let revoked = door.region.write_if(keep, &actor, move |tx| rack::revoke(tx, &request.id)).await;
+    let (rack, cursor) = revoked.map_err(status::of)?;
+    Ok(status::with_cursor(Response::new(rack), cursor))
+}

@@ -1,0 +1,41 @@
+//! Which racks are there: this process speaks for the streams that it holds, and closes those that nobody has spoken for.
+
+use common::Timestamp;
+use std::time::Duration;
+
+use super::Context;
+use crate::{
+    db::{Conn, DbError, sessions},
+    operations::{OperationError, rack, session},
+};
+
+pub const PERIOD: Duration = Duration::from_secs(5);
+/// A stream without a word for this long is gone; its region may have been killed.
+const SILENCE: Duration = Duration::from_secs(15);
+
+pub async fn run(context: Context) -> Result<(), OperationError> {
+    let (region, now) = (&context.region, context.region.clock.now());
+    let own: Vec<_> = region.racks.sessions();
+    if !own.is_empty() {
+        // No event, so nobody is rung.
+        let touch = move |conn: &mut Conn| -> Result<(), DbError> {
+            own.iter().try_for_each(|(_, session)| sessions::touch(conn, *session, now))
+        };
+        region.db.transaction(touch).await?;
+    }
+    let before = now.shifted(-i64::try_from(SILENCE.as_micros()).unwrap_or(i64::MAX));
+    for (rack, session) in silent(&context, before).await? {
+        tracing::warn!(%rack, "its stream was lost with the region that held it");
+        session::close(region, rack, session).await?;
+    }
+    Ok(())
+}
+
+async fn silent(
+    context: &Context,
+    before: Timestamp,
+) -> Result<Vec<(common::RackId, uuid::Uuid)>, OperationError> {
+    let actor = rack::system();
+    let read = context.region.read(&actor, move |tx| Ok(sessions::silent_since(tx.conn, before)?));
+    Ok(read.await?.iter().filter_map(sessions::SessionRow::ids).collect())
+}
