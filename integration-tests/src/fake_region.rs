@@ -177,7 +177,26 @@ impl Session {
             match self.heard().await? {
                 from_rack::Message::Facts(batch) => return Ok(batch),
                 from_rack::Message::State(_) => {}
-                other => bail!("facts were expected, not {other:?}"),
+                other @ (from_rack::Message::Hello(_)
+                | from_rack::Message::Request(_)
+                | from_rack::Message::Answer(_)) => {
+                    bail!("facts were expected, not {other:?}")
+                }
+            }
+        }
+    }
+
+    /// The answer to a request, whatever state is told before it.
+    pub async fn answer(&mut self) -> anyhow::Result<v1::Answer> {
+        loop {
+            match self.heard().await? {
+                from_rack::Message::Answer(answer) => return Ok(answer),
+                from_rack::Message::State(_) => {}
+                other @ (from_rack::Message::Hello(_)
+                | from_rack::Message::Facts(_)
+                | from_rack::Message::Request(_)) => {
+                    bail!("an answer was expected, not {other:?}")
+                }
             }
         }
     }

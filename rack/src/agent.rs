@@ -1,5 +1,6 @@
 //! A running rack, with a region or without: the same parts, and only the source of its scopes differs.
 
+use common::Timestamp;
 use runtime::{clock::Clock, metrics, tasks::Tasks};
 use std::{io, path::PathBuf};
 use tokio::sync::watch;
@@ -18,7 +19,7 @@ use crate::{
     store::{
         StateDirectory, StoreError,
         identity::{Credentials, IdentityStore, Membership},
-        leases::LeaseOutbox,
+        leases::{LeaseOutbox, OutboxError, Outgoing},
         marks::Marks,
         scopes::{Record, ScopeStore},
     },
@@ -32,6 +33,8 @@ pub enum StartError {
     Store(#[from] StoreError),
     #[error("DHCP cannot be started")]
     Dhcp(#[from] dhcp::StartError),
+    #[error("the lease log cannot be read")]
+    Outbox(#[from] OutboxError),
     #[error("the network interfaces cannot be listed")]
     Interfaces(#[source] io::Error),
     #[error("metrics cannot be kept")]
@@ -52,6 +55,8 @@ pub struct Agent {
     pub applied: Applied,
     pub services: Statuses,
     metrics: metrics::PrometheusHandle,
+    /// A time that has certainly passed.
+    ledger: Timestamp,
     clock: Clock,
     tasks: Tasks,
 }
@@ -83,6 +88,7 @@ impl Agent {
             clock: clock.clone(),
         };
         let (dhcp, outbox) = DhcpService::start(settings, tasks)?;
+        let ledger = ledger(&outbox).await?;
         let store = with_region.then(|| ScopeStore::open(directory.path())).transpose()?;
         let settings = ApplySettings {
             store,
@@ -93,7 +99,18 @@ impl Agent {
         let applied = apply::start(settings, tasks).await?;
         let services = Statuses::new(&dhcp);
         let (clock, tasks) = (clock.clone(), tasks.clone());
-        Ok(Self { directory, incarnation, dhcp, outbox, applied, services, metrics, clock, tasks })
+        Ok(Self {
+            directory,
+            incarnation,
+            dhcp,
+            outbox,
+            applied,
+            services,
+            metrics,
+            ledger,
+            clock,
+            tasks,
+        })
     }
 
     /// Hands over what a file says.
@@ -112,6 +129,9 @@ impl Agent {
     ) -> Result<watch::Receiver<LinkStatus>, StoreError> {
         let status = Link::first_status(&membership, &credentials, self.clock.now());
         let (status, shown) = watch::channel(status);
+        // A machine that was switched on without its time must not think its certificate young, or not valid yet.
+        let validity = Clock::system();
+        validity.set(self.ledger.max(credentials.received()));
         let given: Vec<String> = config.region.iter().map(ToString::to_string).collect();
         let addresses = if given.is_empty() { membership.addresses.clone() } else { given };
         let link = Link {
@@ -126,6 +146,7 @@ impl Agent {
             dhcp: self.dhcp.clone(),
             outbox: self.outbox.clone(),
             clock: self.clock.clone(),
+            validity,
             status,
         };
         link.spawn(&self.tasks);
@@ -154,4 +175,16 @@ impl Agent {
         metrics::serve(address, self.metrics.clone(), &self.tasks).await.map_err(failed)?;
         Ok(())
     }
+}
+
+/// A time that has certainly passed: of the newest lease on the disk.
+async fn ledger(outbox: &LeaseOutbox) -> Result<Timestamp, OutboxError> {
+    let newest = *outbox.newest().borrow();
+    if newest > 0
+        && let Outgoing::Facts { facts, .. } = outbox.read(newest - 1, 1).await?
+        && let Some(last) = facts.last()
+    {
+        return Ok(last.started);
+    }
+    Ok(Timestamp::default())
 }

@@ -317,6 +317,7 @@ impl Applier {
         let statuses = self.scopes.statuses().into_iter();
         let named = statuses.map(|(name, status)| NamedStatus { name, status });
         let statuses: Arc<[NamedStatus]> = named.collect();
+        count(&statuses);
         self.statuses.send_if_modified(|known| {
             let changed = **known != *statuses;
             *known = statuses;
@@ -365,6 +366,20 @@ fn log(attempt: &Attempt, verdict: &Verdict) {
             let why = if reason.is_empty() { objections.join("; ") } else { reason.clone() };
             tracing::error!(%scope, %generation, error = %why, "refused; the last good configuration goes on");
         }
+    }
+}
+
+fn count(statuses: &[NamedStatus]) {
+    let (mut applied, mut standby, mut refused) = (0_u32, 0_u32, 0_u32);
+    for named in statuses {
+        match named.status.verdict {
+            Verdict::Applied => applied += 1,
+            Verdict::Standby => standby += 1,
+            Verdict::Refused { .. } => refused += 1,
+        }
+    }
+    for (verdict, count) in [("applied", applied), ("standby", standby), ("refused", refused)] {
+        metrics::gauge!("hostler_rack_scopes", "verdict" => verdict).set(count);
     }
 }
 

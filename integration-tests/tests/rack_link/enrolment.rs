@@ -5,7 +5,8 @@ use std::{fs, os::unix::fs::PermissionsExt, time::Duration};
 
 /// Joining fails, and the rack says why.
 fn refused(stage: &Stage, token: &str, words: &[&str]) {
-    let error = stage.rack.own(&["join", "--name", "rack", token]).unwrap_err().to_string();
+    let error = stage.rack.own(&["join", "--name", "rack", token]);
+    let error = error.expect_err("it should not join").to_string();
     for word in words {
         assert!(error.contains(word), "{error}\ndoes not say {word:?}");
     }

@@ -82,7 +82,7 @@ async fn attempt(link: &Link) -> (Result<(), LinkError>, bool) {
 
 async fn reach(link: &Link) -> Result<Channel, LinkError> {
     let identity = link.credentials.borrow().identity()?;
-    let config = tls::client_config(&link.trust(), Some(identity), &link.clock)?;
+    let config = tls::client_config(&link.trust(), Some(identity), &link.validity)?;
     Ok(channel(&enrol::target(&link.addresses), config).await?)
 }
 

@@ -65,6 +65,8 @@ pub struct Link {
     pub dhcp: DhcpService,
     pub outbox: LeaseOutbox,
     pub clock: Clock,
+    /// By which certificates are judged: never earlier than the newest time on this rack's disk.
+    pub validity: Clock,
     pub status: watch::Sender<LinkStatus>,
 }
 

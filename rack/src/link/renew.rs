@@ -27,18 +27,17 @@ pub(super) async fn run(link: &Link, channel: Channel) {
     }
 }
 
-/// The clock never goes backwards and was told of the newest time in the ledger, so a machine that lost its time does not think itself young.
 async fn until_due(link: &Link) {
     loop {
         let renewal = link.credentials.borrow().renewal();
-        let left = renewal.micros().saturating_sub(link.clock.now().micros());
+        let left = renewal.micros().saturating_sub(link.validity.now().micros());
         let Some(left) = u64::try_from(left).ok().filter(|left| *left > 0) else { return };
         tokio::time::sleep(Duration::from_micros(left).min(LOOK)).await;
     }
 }
 
 async fn renew(link: &Link, channel: Channel) -> Result<(), EnrolError> {
-    let credentials = enrol::renew(channel, &link.clock).await?;
+    let credentials = enrol::renew(channel, &link.validity).await?;
     link.identity.save_credentials(&credentials)?;
     let ends = credentials.ends();
     link.credentials.send_replace(credentials);

@@ -62,6 +62,10 @@ impl Credentials {
         Identity::from_pem(pem(&self.certificate).as_bytes(), self.key.expose().as_bytes())
     }
 
+    pub fn received(&self) -> Timestamp {
+        self.received
+    }
+
     pub fn ends(&self) -> Timestamp {
         self.ends
     }
