@@ -127,7 +127,7 @@ pub(crate) fn reason(status: &Status) -> String {
 }
 
 fn explain(server: &str, status: &Status, request_id: Option<&str>) -> String {
-    if let Some(refusal) = refusal(status) {
+    if let Some(refusal) = refusal(status, request_id.is_some()) {
         return refusal;
     }
     let mut text = status.message().to_owned();
@@ -161,7 +161,7 @@ fn explain(server: &str, status: &Status, request_id: Option<&str>) -> String {
 }
 
 /// Every field that was refused, with its value and the rule.
-fn refusal(status: &Status) -> Option<String> {
+fn refusal(status: &Status, writing: bool) -> Option<String> {
     let details = status.get_error_details();
     let refused = details.bad_request()?;
     let value = |field: &str| {
@@ -172,7 +172,8 @@ fn refusal(status: &Status) -> Option<String> {
         Some(value) => format!("\n  {}: {value:?} {}", one.field, one.description),
         None => format!("\n  {}: {}", one.field, one.description),
     });
-    Some(format!("refused, nothing was changed{}", lines.collect::<String>()))
+    let head = if writing { "refused, nothing was changed" } else { "refused" };
+    Some(format!("{head}{}", lines.collect::<String>()))
 }
 
 /// Why a connection was lost.

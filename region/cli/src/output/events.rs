@@ -12,7 +12,7 @@ use super::{
 use crate::region::Read;
 
 /// Columns as wide as what usually stands in them: nothing may wait for the widest.
-const WIDTHS: [usize; 5] = [23, 7, 17, 20, 12];
+const WIDTHS: [usize; 5] = [23, 7, 19, 20, 12];
 
 /// How many are listed before a watch goes on, in a table.
 pub(crate) const USUAL_NEWEST: u32 = 20;

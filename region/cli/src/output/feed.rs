@@ -184,7 +184,7 @@ mod tests {
             )
         };
         let start =
-            "2026-11-23 03:00:00.250  info     lease.bound        10.0.0.5              rack1";
+            "2026-11-23 03:00:00.250  info     lease.bound          10.0.0.5              rack1";
         for (detail, width, end) in [
             ("", None, ""),
             ("a sentence", None, "         a sentence"),
@@ -193,7 +193,7 @@ mod tests {
                 None,
                 "         mac=02:00:00:00:00:01 renewed=false",
             ),
-            ("a sentence that is cut", Some(99), "         a sentence …"),
+            ("a sentence that is cut", Some(101), "         a sentence …"),
         ] {
             let mut feed = feed("event", Form::Table, width);
             let line = feed.change(Change::Created, &event(detail), "1").unwrap();

@@ -18,7 +18,7 @@ pub(super) fn hint(kind: &Kind, item: &DynamicMessage, server: &str) -> Option<S
     let how = match kind.noun.as_str() {
         "rack-token" => format!("On the rack, as root:\n\n  hostler-rack join {secret}\n"),
         "token" => format!(
-            "To use it, either of:\n\n  hostler login {server} --token -\n  export HOSTLER_SERVER={server} HOSTLER_TOKEN={secret}\n"
+            "To use it, either of:\n\n  hostler login {server} --token -\n  export HOSTLER_SERVER={server} HOSTLER_TOKEN={secret}\n\nAutomation also wants HOSTLER_FINGERPRINT or HOSTLER_CA: hostler profile list shows the fingerprint."
         ),
         _ => String::new(),
     };
