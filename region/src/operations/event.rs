@@ -63,7 +63,8 @@ pub fn list(tx: &mut Tx<'_>, request: &v1::ListRequest) -> Result<Page<v1::Event
         Value::Bool(_) | Value::Int(_) | Value::Bytes(_) => None,
     });
     let size = page_size(request);
-    let (mut found, _) = select(tx, &sieve, Slice { from, newest_first, limit: size as i64 + 1 })?;
+    let (mut found, _) =
+        select(tx, &sieve, Slice { from, newest_first, settled: false, limit: size as i64 + 1 })?;
     let more = found.len() > size;
     found.truncate(size);
     let next_page_token = match found.last().filter(|_| more) {
@@ -82,16 +83,18 @@ pub fn list(tx: &mut Tx<'_>, request: &v1::ListRequest) -> Result<Page<v1::Event
 struct Slice {
     from: Option<Cursor>,
     newest_first: bool,
+    /// Only what nothing can come before any more: a watcher goes on from there. A list shows what is committed.
+    settled: bool,
     limit: i64,
 }
 
 fn select(tx: &mut Tx<'_>, sieve: &Sieve, slice: Slice) -> Result<(Vec<Event>, Cursor), DbError> {
     let horizon = events::horizon(tx.conn)?.cursor;
-    let mut statement = log::table
-        .select(events::Row::as_select())
-        .filter(log::xid.le(horizon.xid))
-        .limit(slice.limit)
-        .into_boxed::<Backend>();
+    let mut statement =
+        log::table.select(events::Row::as_select()).limit(slice.limit).into_boxed::<Backend>();
+    if slice.settled {
+        statement = statement.filter(log::xid.le(horizon.xid));
+    }
     for condition in sieve.conditions().chain(hidden(tx.actor)) {
         statement = statement.filter(condition.sql::<log::table>());
     }
@@ -171,7 +174,7 @@ async fn past(
         let read = region.read(actor, move |tx| {
             let sieve = Sieve::new(&filter).map_err(OperationError::Refused)?;
             let limit = newest.map_or(STEP, |newest| i64::from(newest.min(MOST)));
-            let slice = Slice { from, newest_first: newest.is_some(), limit };
+            let slice = Slice { from, newest_first: newest.is_some(), settled: true, limit };
             let (mut found, end) = select(tx, &sieve, slice)?;
             if newest.is_some() {
                 found.reverse();
