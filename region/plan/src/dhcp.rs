@@ -71,10 +71,10 @@ impl FromStr for Octets {
         if text.is_empty() {
             return Ok(Self::default());
         }
-        match OptionValue::parse(ValueKind::Bytes, text)? {
-            OptionValue::Bytes(bytes) => Ok(Self(bytes)),
-            other => Err(Refusal::new(format!("must be bytes, not {other}"))),
-        }
+        let OptionValue::Bytes(bytes) = OptionValue::parse(ValueKind::Bytes, text)? else {
+            return Err(Refusal::new("must be bytes"));
+        };
+        Ok(Self(bytes))
     }
 }
 

@@ -44,16 +44,16 @@ pub enum OpenError {
 
 impl From<Error> for DbError {
     fn from(error: Error) -> Self {
-        match &error {
-            Error::DatabaseError(DatabaseErrorKind::ClosedConnection, info) => {
-                Self::Away(info.message().to_owned())
+        if let Error::DatabaseError(kind, info) = &error {
+            let closed = matches!(kind, DatabaseErrorKind::ClosedConnection);
+            if closed || is_gone(info.message()) {
+                return Self::Away(info.message().to_owned());
             }
-            Error::DatabaseError(_, info) if is_gone(info.message()) => {
-                Self::Away(info.message().to_owned())
-            }
-            Error::BrokenTransactionManager => Self::Away("the connection broke".into()),
-            _ => Self::Query(error),
         }
+        if matches!(error, Error::BrokenTransactionManager) {
+            return Self::Away("the connection broke".into());
+        }
+        Self::Query(error)
     }
 }
 

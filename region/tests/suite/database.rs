@@ -72,7 +72,7 @@ async fn a_database_that_goes_is_away_and_comes_back() {
     let tasks = Tasks::new();
     let db = Db::open(&server.database(), &tasks).await.unwrap();
     server.stop();
-    let outcome = db.read(|conn| region::events::epoch(conn)).await;
+    let outcome = db.read(region::events::epoch).await;
     assert!(matches!(outcome, Err(DbError::Away(_))), "{outcome:?}");
     server.start();
     assert!(db.read(|conn| region::db::names::find(conn, "vrfs", "default")).await.is_ok());

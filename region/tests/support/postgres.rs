@@ -169,6 +169,7 @@ fn as_nobody(program: &Path) -> Command {
 }
 
 /// A test binary ends without running destructors, so a shell outlives it, ends the server and sweeps up.
+#[expect(clippy::zombie_processes, reason = "it outlives this process")]
 fn watch_over(server: &Child, folder: &Path) {
     let script = format!(
         "while kill -0 {0} 2>/dev/null; do sleep 0.2; done; kill -QUIT {1} 2>/dev/null; sleep 1; rm -rf '{2}'",

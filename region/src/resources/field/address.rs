@@ -26,13 +26,15 @@ pub fn cidr_bytes(cidr: Cidr) -> Vec<u8> {
 pub(super) fn parse(text: &str) -> Result<IpAddr, Refusal> {
     let address: IpAddr =
         text.trim().parse().map_err(|_| Refusal::new("must be an IP address such as 10.0.0.1"))?;
-    match address {
-        // Stored alike, it would come back as the IPv4 address that it stands for.
-        IpAddr::V6(six) if six.to_ipv4_mapped().is_some() => {
-            Err(Refusal::new("must be written as the IPv4 address that it is"))
-        }
-        _ => Ok(address),
+    if is_mapped(address) {
+        return Err(Refusal::new("must be written as the IPv4 address that it is"));
     }
+    Ok(address)
+}
+
+/// Stored alike, it would come back as the IPv4 address that it stands for.
+fn is_mapped(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(six) if six.to_ipv4_mapped().is_some())
 }
 
 fn load(bytes: &[u8]) -> Result<IpAddr, String> {
@@ -46,12 +48,10 @@ impl Field for Cidr {
     type Column = Vec<u8>;
     fn parse(wire: String, _: &mut Lookup<'_>) -> Result<Self, Refusal> {
         let cidr: Self = wire.parse()?;
-        match cidr.first() {
-            IpAddr::V6(six) if six.to_ipv4_mapped().is_some() => {
-                Err(Refusal::new("must be written as the IPv4 prefix that it is"))
-            }
-            _ => Ok(cidr),
+        if is_mapped(cidr.first()) {
+            return Err(Refusal::new("must be written as the IPv4 prefix that it is"));
         }
+        Ok(cidr)
     }
     fn show(&self, _: &Names) -> String {
         self.to_string()
