@@ -1,5 +1,6 @@
 //! The sockets of one interface.
 
+use common::MacAddr;
 use nix::{
     errno::Errno,
     ifaddrs::getifaddrs,
@@ -48,23 +49,22 @@ pub struct DhcpSocket {
 pub struct InterfaceId {
     pub name: String,
     pub index: u32,
-    /// Of Ethernet.
-    pub(super) mac: Option<[u8; 6]>,
 }
 
 impl InterfaceId {
-    pub fn find(name: &str) -> Result<Self, OpenError> {
+    /// The interface of this name, and its hardware address if it is Ethernet.
+    pub fn find(name: &str) -> Result<(Self, Option<MacAddr>), OpenError> {
         let refused = |error| OpenError::Refused {
             what: "interfaces cannot be listed",
             interface: name.into(),
             error,
         };
-        let mut entries =
-            getifaddrs().map_err(refused)?.filter(|entry| entry.interface_name == name);
-        let link = entries.find_map(|entry| entry.address?.as_link_addr().copied());
+        let entries = getifaddrs().map_err(refused)?;
+        let mut own = entries.filter(|entry| entry.interface_name == name);
+        let link = own.find_map(|entry| entry.address?.as_link_addr().copied());
         let link = link.ok_or_else(|| OpenError::NoInterface(name.into()))?;
         let index = u32::try_from(link.ifindex()).unwrap_or_default();
-        Ok(Self { name: name.into(), index, mac: link.addr() })
+        Ok((Self { name: name.into(), index }, link.addr().map(MacAddr::new)))
     }
 }
 

@@ -3,7 +3,7 @@
 use engine::output::{Send as Reply, To};
 use std::net::Ipv4Addr;
 
-use super::dhcp_socket::{CLIENT_PORT, DhcpSocket, SERVER_PORT};
+use super::dhcp_socket::{CLIENT_PORT, SERVER_PORT};
 
 const ETHERNET: usize = 14;
 const IP: usize = 20;
@@ -13,7 +13,7 @@ const PROTOCOL_UDP: u8 = 17;
 
 /// What stands before the payload of a frame.
 pub(super) fn frame_head(
-    socket: &DhcpSocket,
+    source: [u8; 6],
     reply: &Reply,
     payload: &[u8],
     identification: u16,
@@ -24,7 +24,7 @@ pub(super) fn frame_head(
     };
     let mut head = [0; FRAME_HEAD];
     head[0..6].copy_from_slice(&mac);
-    head[6..12].copy_from_slice(&socket.interface.mac.unwrap_or_default());
+    head[6..12].copy_from_slice(&source);
     head[12..14].copy_from_slice(&[0x08, 0x00]);
     // A reply has at most 1,500 bytes.
     let udp_length = (UDP + payload.len()) as u16;
@@ -66,6 +66,29 @@ fn fold(sum: u32) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use engine::output::Link;
+
+    /// As a receiver checks it: over what was sent, checksum included, the sum is all ones.
+    #[test]
+    fn a_frame_holds_its_checksums() {
+        for payload in [vec![], vec![1], vec![2; 300], (0..=255).collect::<Vec<u8>>()] {
+            let address = Ipv4Addr::new(10, 0, 0, 77);
+            let mac = [2, 0, 0, 0, 0, 9];
+            let to = To::Hardware { mac, address };
+            let from = Ipv4Addr::new(10, 0, 0, 1);
+            let reply = Reply { link: Link(0), from, to, start: 0, len: 0 };
+            let head = frame_head([2, 0, 0, 0, 0, 1], &reply, &payload, 7);
+            assert_eq!(head[..14], [2, 0, 0, 0, 0, 9, 2, 0, 0, 0, 0, 1, 8, 0]);
+            let (ip, udp) = head[ETHERNET..].split_at(IP);
+            assert_eq!(fold(sum(ip)), u16::MAX);
+            assert_eq!(usize::from(u16::from_be_bytes([ip[2], ip[3]])), IP + UDP + payload.len());
+            assert_eq!((&ip[12..16], &ip[16..20]), (&from.octets()[..], &address.octets()[..]));
+            assert_eq!(udp[..4], [0, 67, 0, 68]);
+            let length = u32::from(u16::from_be_bytes([udp[4], udp[5]]));
+            let pseudo = sum(&ip[12..20]) + u32::from(PROTOCOL_UDP) + length;
+            assert_eq!(fold(pseudo + sum(udp) + sum(&payload)), u16::MAX, "{}", payload.len());
+        }
+    }
 
     #[test]
     fn checksums_fold_their_carries() {

@@ -4,6 +4,7 @@
     reason = "sendmmsg over buffers that are used again has no safe form that allocates nothing"
 )]
 
+use common::MacAddr;
 use engine::output::{Send as Reply, To};
 use nix::{
     errno::Errno,
@@ -37,6 +38,16 @@ pub struct Sender {
     identification: u16,
 }
 
+/// The interface that replies leave by.
+#[derive(Clone, Copy, Debug)]
+pub struct Outlet<'a> {
+    pub socket: &'a DhcpSocket,
+    /// The source of frames; without it a client that has no address is reached by a broadcast (RFC 2131 section 4.1).
+    pub mac: Option<MacAddr>,
+    /// The interface's first address, from which a datagram leaves unless it is told otherwise.
+    pub primary: Option<Ipv4Addr>,
+}
+
 /// Where to, in the kernel's form.
 #[derive(Clone, Copy)]
 enum Address {
@@ -67,27 +78,19 @@ impl Sender {
         }
     }
 
-    /// Sends replies of one interface, pieces of `bytes`; returns how many the kernel refused. `primary` is the interface's first address, from
-    /// which a reply leaves unless it is told otherwise.
-    pub fn send(
-        &mut self,
-        socket: &DhcpSocket,
-        primary: Option<Ipv4Addr>,
-        bytes: &[u8],
-        replies: &[Reply],
-    ) -> usize {
-        let as_frame = |reply: &Reply| {
-            matches!(reply.to, To::Hardware { .. }) && socket.interface.mac.is_some()
-        };
+    /// Sends replies, pieces of `bytes`; returns how many the kernel refused.
+    pub fn send(&mut self, outlet: Outlet<'_>, bytes: &[u8], replies: &[Reply]) -> usize {
+        let Outlet { socket, mac, .. } = outlet;
+        let as_frame = |reply: &Reply| matches!(reply.to, To::Hardware { .. }) && mac.is_some();
         let mut refused = 0;
         for run in replies.chunk_by(|one, next| as_frame(one) == as_frame(next)) {
             let is_frames = run.first().is_some_and(as_frame);
             for batch in run.chunks(BATCH) {
                 let fd = if is_frames { socket.packet.as_fd() } else { socket.udp.as_fd() };
                 if is_frames {
-                    self.prepare_frames(socket, bytes, batch);
+                    self.prepare_frames(outlet, bytes, batch);
                 } else {
-                    self.prepare_datagrams(socket, primary, bytes, batch);
+                    self.prepare_datagrams(outlet, bytes, batch);
                 }
                 refused += self.transmit(fd);
             }
@@ -95,13 +98,8 @@ impl Sender {
         refused
     }
 
-    fn prepare_datagrams(
-        &mut self,
-        socket: &DhcpSocket,
-        primary: Option<Ipv4Addr>,
-        bytes: &[u8],
-        batch: &[Reply],
-    ) {
+    fn prepare_datagrams(&mut self, outlet: Outlet<'_>, bytes: &[u8], batch: &[Reply]) {
+        let Outlet { socket, primary, .. } = outlet;
         self.clear();
         for reply in batch {
             let mut header = empty_header();
@@ -114,12 +112,14 @@ impl Sender {
         }
     }
 
-    fn prepare_frames(&mut self, socket: &DhcpSocket, bytes: &[u8], batch: &[Reply]) {
+    fn prepare_frames(&mut self, outlet: Outlet<'_>, bytes: &[u8], batch: &[Reply]) {
+        let Outlet { socket, mac, .. } = outlet;
+        let mac = mac.map(MacAddr::octets).unwrap_or_default();
         self.clear();
         for reply in batch {
             let payload = payload(bytes, reply);
             self.identification = self.identification.wrapping_add(1);
-            self.heads.push(raw::frame_head(socket, reply, payload, self.identification));
+            self.heads.push(raw::frame_head(mac, reply, payload, self.identification));
         }
         let heads = std::mem::take(&mut self.heads);
         for (head, reply) in heads.iter().zip(batch) {
@@ -234,7 +234,6 @@ fn in_addr(address: Ipv4Addr) -> libc::in_addr {
     libc::in_addr { s_addr: address.to_bits().to_be() }
 }
 
-/// A client without an address whose interface is no Ethernet is reached by a broadcast (RFC 2131 section 4.1).
 fn udp_address(to: To) -> libc::sockaddr_in {
     let to = match to {
         To::Unicast(to) => to,

@@ -11,6 +11,8 @@ mod ports;
 mod shed;
 mod slot;
 mod status;
+#[cfg(test)]
+mod tests;
 mod threads;
 
 use common::{

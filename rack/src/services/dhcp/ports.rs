@@ -1,13 +1,13 @@
 //! The interfaces on which DHCP is served, by the number that the engine knows them by.
 
-use common::VlanId;
+use common::{MacAddr, VlanId};
 use engine::output::{Link, Send as Reply};
 use std::{net::Ipv4Addr, sync::Arc};
 
 use super::LinkAddresses;
 use crate::net::{
     dhcp_socket::{DhcpSocket, InterfaceId, OpenError},
-    send::Sender,
+    send::{Outlet, Sender},
 };
 
 #[derive(Clone, Debug)]
@@ -15,10 +15,15 @@ pub(super) struct Port {
     pub(super) link: Link,
     vlan: VlanId,
     pub(super) socket: Arc<DhcpSocket>,
+    mac: Option<MacAddr>,
     addresses: Vec<Ipv4Addr>,
 }
 
 impl Port {
+    fn outlet(&self) -> Outlet<'_> {
+        Outlet { socket: &self.socket, mac: self.mac, primary: self.addresses.first().copied() }
+    }
+
     pub(super) fn name(&self) -> &str {
         &self.socket.interface().name
     }
@@ -50,7 +55,7 @@ impl Ports {
     pub(super) fn with(&self, vlan: VlanId, links: &[LinkAddresses]) -> Result<Self, OpenError> {
         let mut ports = self.without(vlan);
         for LinkAddresses { interface, addresses } in links {
-            let interface = InterfaceId::find(interface)?;
+            let (interface, mac) = InterfaceId::find(interface)?;
             let open = self.0.iter().find(|port| *port.socket.interface() == interface);
             let (link, socket) = match open {
                 Some(port) => (port.link, Arc::clone(&port.socket)),
@@ -59,7 +64,7 @@ impl Ports {
             // It leads into one VLAN: the one that was told last.
             ports.0.retain(|port| port.link != link);
             let addresses = addresses.iter().map(ipnet::Ipv4Net::addr).collect();
-            ports.0.push(Port { link, vlan, socket, addresses });
+            ports.0.push(Port { link, vlan, socket, mac, addresses });
         }
         Ok(ports)
     }
@@ -74,10 +79,7 @@ impl Ports {
     pub(super) fn send(&self, sender: &mut Sender, bytes: &[u8], replies: &[Reply]) -> usize {
         let runs = replies.chunk_by(|one, next| one.link == next.link);
         runs.map(|run| match run.first().and_then(|reply| self.get(reply.link)) {
-            Some(port) => {
-                let primary = port.addresses.first().copied();
-                sender.send(&port.socket, primary, bytes, run)
-            }
+            Some(port) => sender.send(port.outlet(), bytes, run),
             None => run.len(),
         })
         .sum()

@@ -147,3 +147,87 @@ impl Slot {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use engine::output::{Link, To};
+    use std::{net::Ipv4Addr, thread};
+
+    fn slot() -> Slot {
+        Slot::new(Arc::new(Wake::new().unwrap()))
+    }
+
+    /// A lease with its ACK behind an OFFER that has left already.
+    fn decided(revision: u64) -> Batch {
+        let mut batch = Batch::new();
+        batch.out.bytes.extend(b"offer");
+        let ack = format!("ack {revision}");
+        batch.out.late.push(Reply {
+            link: Link(0),
+            from: Ipv4Addr::LOCALHOST,
+            to: To::Broadcast,
+            start: 5,
+            len: u32::try_from(ack.len()).unwrap(),
+        });
+        batch.out.bytes.extend(ack.bytes());
+        batch.out.log.extend(format!("<{revision}>").bytes());
+        (batch.out.records, batch.out.revision) = (1, revision);
+        batch
+    }
+
+    #[test]
+    fn what_gathers_during_a_sync_is_one_commit() {
+        let slot = slot();
+        for revision in 1..=3 {
+            let mut batch = decided(revision);
+            assert!(!slot.put(&mut batch));
+            assert!(batch.is_empty() && batch.out.bytes.is_empty(), "as it was made");
+        }
+        let mut taken = Batch::new();
+        assert!(slot.take(&mut taken));
+        assert_eq!((taken.out.records, taken.out.revision), (3, 3));
+        assert!(taken.out.log.ends_with(b"<1><2><3>"));
+        let acks: Vec<_> = taken.out.late.iter().map(|ack| taken.out.payload(ack)).collect();
+        assert_eq!(acks, [b"ack 1", b"ack 2", b"ack 3"]);
+    }
+
+    #[test]
+    fn at_the_bound_the_one_that_fills_waits_for_room() {
+        let slot = slot();
+        let puts = 1 + (1..).position(|revision| slot.put(&mut decided(revision))).unwrap();
+        assert_eq!((puts, slot.is_full()), (BOUND, true));
+        assert!(slot.take(&mut Batch::new()));
+        assert!(!slot.is_full());
+        let mut woken = [nix::poll::PollFd::new(
+            std::os::fd::AsFd::as_fd(&*slot.room),
+            nix::poll::PollFlags::POLLIN,
+        )];
+        assert_eq!(nix::poll::poll(&mut woken, 0_u8), Ok(1));
+    }
+
+    #[test]
+    fn the_end_comes_after_what_is_left() {
+        let slot = slot();
+        slot.put(&mut decided(1));
+        slot.end();
+        let mut batch = Batch::new();
+        assert!(slot.take(&mut batch));
+        batch.begin();
+        assert!(!slot.take(&mut batch));
+    }
+
+    #[test]
+    fn a_commit_waits_for_something_to_do() {
+        let slot = slot();
+        thread::scope(|scope| {
+            let taker = scope.spawn(|| {
+                let mut batch = Batch::new();
+                slot.take(&mut batch).then_some(batch.out.revision)
+            });
+            assert!(!slot.put(&mut Batch::new()), "nothing is nothing to do");
+            slot.put(&mut decided(7));
+            assert_eq!(taker.join().unwrap(), Some(7));
+        });
+    }
+}

@@ -63,6 +63,23 @@ struct State {
     ended: bool,
 }
 
+impl State {
+    fn note_full(&mut self, now: Timestamp) {
+        if self.full_since.is_none() {
+            tracing::error!(
+                "the disk is full: no lease is acknowledged once the lease log has no room"
+            );
+            self.full_since = Some(now);
+        }
+    }
+
+    fn note_room(&mut self) {
+        if let Some(since) = self.full_since.take() {
+            tracing::info!(%since, "the disk is full no longer");
+        }
+    }
+}
+
 /// Of a snapshot.
 pub(super) enum Part {
     Begin(Header),
@@ -164,7 +181,7 @@ impl Segments {
     /// A write found no room; returns after a while. False when the process ends.
     pub(super) fn wait_for_room(&self, now: Timestamp) -> bool {
         let mut state = self.state();
-        state.full_since.get_or_insert(now);
+        state.note_full(now);
         let waited = self.changed.wait_timeout_while(state, RETRY, |state| !state.ended);
         let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         !state.ended
@@ -172,7 +189,7 @@ impl Segments {
 
     /// A write found room again.
     pub(super) fn has_room(&self) {
-        self.state().full_since = None;
+        self.state().note_room();
     }
 
     // The thread that decides.
@@ -329,7 +346,7 @@ impl Segments {
         let mut state = self.state();
         state.spares.push_back((number, file));
         state.next_number = number + 1;
-        state.full_since = None;
+        state.note_room();
         self.changed.notify_all();
     }
 
@@ -346,9 +363,10 @@ impl Segments {
         self.state().recorded_saved = upto;
     }
 
+    /// Nothing is made for a while.
     pub(super) fn full(&self, now: Timestamp) {
         let mut state = self.state();
-        state.full_since.get_or_insert(now);
+        state.note_full(now);
         state.retry_at = Some(Instant::now() + RETRY);
     }
 
@@ -360,7 +378,7 @@ impl Segments {
         let mut state = self.state();
         state.needed = needed;
         state.snapshot_running = false;
-        state.full_since = None;
+        state.note_room();
     }
 
     /// Another is wanted after a while.
