@@ -59,7 +59,6 @@ pub(crate) fn showing(command: Command) -> Command {
             .long("json")
             .value_name("FIELD,..")
             .value_delimiter(',')
-            .conflicts_with("output")
             .help_heading(SHOWING)
             .help("Only these fields, as JSON"),
     )
@@ -83,13 +82,7 @@ pub(crate) fn forms(command: Command) -> Command {
 pub(crate) fn writing(command: Command) -> Command {
     command
         .next_help_heading(WRITING)
-        .arg(
-            Arg::new("message")
-                .short('m')
-                .long("message")
-                .value_name("TEXT")
-                .help("Why; kept in the audit trail"),
-        )
+        .arg(message())
         .arg(wait().conflicts_with("dry_run"))
         .arg(
             Arg::new("dry_run")
@@ -104,6 +97,15 @@ pub(crate) fn writing(command: Command) -> Command {
                 .help("The same id with the same request is done once, however often it is sent"),
         )
         .next_help_heading(None)
+}
+
+pub(crate) fn message() -> Arg {
+    Arg::new("message")
+        .short('m')
+        .long("message")
+        .value_name("TEXT")
+        .help_heading(WRITING)
+        .help("Why; kept in the audit trail")
 }
 
 pub(crate) fn wait() -> Arg {

@@ -8,7 +8,7 @@ mod tips;
 use clap::{Arg, Command};
 
 pub(crate) use flags::{typed, word};
-pub(crate) use nouns::{kind_meant, own_methods, spoken, verb_of};
+pub(crate) use nouns::{a, kind_meant, own_methods, spoken, verb_of};
 pub(crate) use tips::tip;
 
 use crate::failure;

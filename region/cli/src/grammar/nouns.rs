@@ -38,7 +38,7 @@ pub(crate) fn spoken(kind: &Kind) -> String {
 }
 
 /// With its article.
-pub(super) fn a(kind: &'static Kind) -> String {
+pub(crate) fn a(kind: &'static Kind) -> String {
     let noun = spoken(kind);
     let article = if noun.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
     format!("{article} {noun}")
@@ -177,8 +177,9 @@ fn own_verb(kind: &'static Kind, method: &MethodDescriptor, command: Command) ->
         command = command.arg(flags::id(kind));
     }
     command = command.args(own::parameters(method).iter().map(flags::of_field));
+    // The rest of a Write has a meaning where something is saved, which not every such verb does.
     if own::has(method, "write") {
-        command = flags::writing(command).arg(flags::revision());
+        command = command.arg(flags::message());
     }
     if grave::is(kind, &verb_of(method)) {
         command = command.arg(flags::yes());

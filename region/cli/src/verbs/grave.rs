@@ -2,9 +2,10 @@
 
 use prost_reflect::DynamicMessage;
 use proto::describe::{KINDS, Kind, meta};
+use tonic::Code;
 
 use super::Task;
-use crate::{ask, grammar};
+use crate::{ask, failure, grammar};
 
 /// So many of a kind are named; more are counted.
 const NAMED: usize = 5;
@@ -24,12 +25,12 @@ const OWN: &[Row] = &[
     Row {
         noun: "rack",
         verb: "revoke",
-        what: "its certificates are worth nothing from now on, and its stream ends at once; it goes on serving what it has until it is stopped. To come back it needs a new join token",
+        what: "its stream ends at once and its certificates are refused from then on. It goes on serving what it has until it is stopped. To come back it must be deleted here and join again",
     },
     Row {
         noun: "lease",
         verb: "release",
-        what: "its address becomes free for others, while the client may still be using it",
+        what: "its address becomes free for others, while the client goes on using it until it renews",
     },
 ];
 
@@ -71,7 +72,12 @@ async fn naming(task: &mut Task<'_>, key: &str) -> anyhow::Result<Vec<(String, V
     for kind in KINDS.iter() {
         for (_, field) in kind.references().filter(|(noun, _)| *noun == task.kind.noun) {
             let filter = format!("{field}={key}");
-            let (items, more) = task.client.list(kind, &filter, "", Some(MOST)).await?;
+            let (items, more) = match task.client.list(kind, &filter, "", Some(MOST)).await {
+                Ok(found) => found,
+                // What one may not see cannot be shown; region judges by it all the same.
+                Err(error) if is_denied(&error) => continue,
+                Err(error) => return Err(error),
+            };
             let keys: Vec<String> = items.iter().map(|item| meta(item, "key")).collect();
             if !keys.is_empty() {
                 let noun = if keys.len() == 1 { &kind.noun } else { &kind.plural };
@@ -81,6 +87,10 @@ async fn naming(task: &mut Task<'_>, key: &str) -> anyhow::Result<Vec<(String, V
         }
     }
     Ok(found)
+}
+
+fn is_denied(error: &anyhow::Error) -> bool {
+    failure::status_of(error).is_some_and(|status| status.code() == Code::PermissionDenied)
 }
 
 fn named(what: &str, keys: &[String]) -> String {

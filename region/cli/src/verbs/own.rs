@@ -1,13 +1,16 @@
 //! Verbs that one kind alone has: their names, flags and help are those of the method and its request.
 
 use prost_reflect::{DynamicMessage, MethodDescriptor};
-use proto::describe::{self, Field, Kind, meta};
+use proto::{
+    describe::{self, Field, Kind, meta},
+    v1,
+};
 
-use super::{Task, grave, typed, wait};
+use super::{Task, grave};
 use crate::{
     failure::{Exit, Failure},
     grammar,
-    output::Shape,
+    output::{self, Shape},
     region::Fill,
 };
 
@@ -42,18 +45,24 @@ pub(super) async fn run(task: &mut Task<'_>, method: &MethodDescriptor) -> anyho
         grave::ask(task, &verb, &found).await?;
     }
     if has(method, "write") {
-        request.write(&typed::write(task.arguments));
+        let message = grammar::word(task.arguments, "message");
+        request.write(&v1::Write { message, ..Default::default() });
     }
     let answer = task.call(method, request).await?;
     let text = if method.output() == task.kind.message {
         shape.one(&answer.item)?
     } else if method.output().fields().next().is_none() {
-        format!("{} {key}: {verb} done\n", task.kind.noun)
+        format!("{} {key} {}\n", task.kind.noun, past(&verb))
     } else {
-        serde_yaml_ng::to_string(&crate::output::json(&answer.item)?)?
+        serde_yaml_ng::to_string(&output::json(&answer.item)?)?
     };
     task.screen.print(&text)?;
-    wait::after(&mut task.client, task.arguments, &answer).await
+    Ok(Exit::Done)
+}
+
+/// `release` is `released`.
+fn past(verb: &str) -> String {
+    format!("{}ed", verb.strip_suffix('e').unwrap_or(verb))
 }
 
 fn fill(

@@ -54,7 +54,12 @@ impl Hostler {
     }
 
     pub(crate) async fn run_with(&self, arguments: &[&str], typed: &str) -> Run {
-        let mut child = self.command(arguments).stdin(Stdio::piped()).spawn().unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hostler"));
+        self.run_command(command.args(arguments), typed).await
+    }
+
+    async fn run_command(&self, command: &mut Command, typed: &str) -> Run {
+        let mut child = self.placed(command).stdin(Stdio::piped()).spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
         // It may end without reading.
         let _ = stdin.write_all(typed.as_bytes()).await;
@@ -64,24 +69,34 @@ impl Hostler {
         Run { code: code(output.status), out: text(output.stdout), err: text(output.stderr) }
     }
 
+    /// On a terminal of 60 columns, where both streams are one; `typed` is what the person there types.
+    pub(crate) async fn run_on_terminal(&self, arguments: &[&str], typed: &str) -> Run {
+        let words: Vec<String> = arguments.iter().map(|word| format!("'{word}'")).collect();
+        let program = env!("CARGO_BIN_EXE_hostler");
+        let inside = format!("stty cols 60; exec '{program}' {}", words.join(" "));
+        let mut script = Command::new("script");
+        script.args(["--quiet", "--return", "--echo", "never", "--command", &inside, "/dev/null"]);
+        self.run_command(&mut script, typed).await
+    }
+
     pub(crate) fn spawn(&self, arguments: &[&str]) -> Child {
-        let mut child = self.command(arguments).stdin(Stdio::null()).spawn().unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hostler"));
+        let command = self.placed(command.args(arguments)).stdin(Stdio::null());
+        let mut child = command.spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         Child { _process: child, lines }
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_hostler"));
+    fn placed<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         command
-            .args(arguments)
             .env_clear()
+            .env("PATH", "/usr/bin:/bin")
             .env("XDG_CONFIG_HOME", self.folder.path())
             .envs(self.environment.iter().cloned())
             .current_dir(self.folder.path())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            .kill_on_drop(true);
-        command
+            .kill_on_drop(true)
     }
 }
 

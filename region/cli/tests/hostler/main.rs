@@ -5,8 +5,10 @@
 mod command;
 mod completions;
 mod fake_region;
+mod files;
 mod login;
 mod refusals;
+mod terminal;
 mod verbs;
 mod wait;
 mod watch;
