@@ -16,15 +16,32 @@ pub struct Rack {
     pub node: Node,
     pub name: String,
     folder: PathBuf,
+    /// `run` with a region, `serve` without one.
+    verb: &'static str,
     process: Option<Process>,
 }
 
 impl Rack {
     /// Writes its configuration: state and status socket of its own, and what the story adds.
     pub fn install(lab: &Lab, name: &str, node: &Node, more: &str) -> anyhow::Result<Self> {
+        Self::of_verb("run", lab, name, node, more)
+    }
+
+    /// A rack without a region; what is added holds its VLANs.
+    pub fn alone(lab: &Lab, name: &str, node: &Node, more: &str) -> anyhow::Result<Self> {
+        Self::of_verb("serve", lab, name, node, more)
+    }
+
+    fn of_verb(
+        verb: &'static str,
+        lab: &Lab,
+        name: &str,
+        node: &Node,
+        more: &str,
+    ) -> anyhow::Result<Self> {
         let folder = lab.folder().join(name);
         fs::create_dir_all(folder.join("state"))?;
-        let rack = Self { node: node.clone(), name: name.into(), folder, process: None };
+        let rack = Self { node: node.clone(), name: name.into(), folder, verb, process: None };
         rack.configure(more)?;
         Ok(rack)
     }
@@ -48,7 +65,7 @@ impl Rack {
 
     pub fn start(&mut self) -> anyhow::Result<()> {
         let mut command = self.node.command(program("hostler-rack")?);
-        command.args(["run", "--config"]).arg(self.config());
+        command.args([self.verb, "--config"]).arg(self.config());
         let logs = self.folder.parent().expect("a folder in the lab's");
         self.process = Some(Process::start(&self.name, logs, &mut command)?);
         Ok(())
