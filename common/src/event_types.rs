@@ -35,6 +35,7 @@ pub static CATALOGUE: &[EventType] = &[
         Level::Error,
         "A rack refused a configuration and serves the last good one",
     ),
+    row("user.password-set", Level::Info, "A user was given a password, and was signed out"),
     row("facts.collapsed", Level::Warning, "A rack's queue was full; it sent one snapshot instead"),
     row("region.epoch", Level::Warning, "The database was rolled back; a new epoch began"),
 ];
