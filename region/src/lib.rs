@@ -13,6 +13,7 @@ pub mod racks;
 pub mod reconcile;
 pub mod resources;
 pub mod server;
+pub mod ui;
 
 use runtime::{clock::Clock, tasks::Tasks};
 use std::sync::Arc;

@@ -28,7 +28,7 @@ use crate::{
     listen::{self, Connections, Door},
     operations::{rack::Signing, rack_token::Doorstep},
     racks::Racks,
-    reconcile,
+    reconcile, ui,
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -156,6 +156,7 @@ async fn serve_operators(
     let authenticator = Authenticator::spawn(region);
     let routes = api::routes(region.clone()).prepare().into_axum_router();
     let routes = routes.layer(from_fn_with_state(authenticator, authenticate));
+    let routes = routes.merge(ui::routes(region.clone()));
     let door = Door {
         name: OPERATORS,
         tls,

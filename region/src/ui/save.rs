@@ -1,0 +1,342 @@
+//! What forms send: preview, create, update, delete. Each is an operation; a refusal shows the form again with what was typed.
+
+use askama::Template;
+use axum::{
+    http::StatusCode,
+    response::{IntoResponse, Redirect, Response},
+};
+use common::Objection;
+use prost_reflect::DynamicMessage;
+use proto::{describe::meta, masks, v1};
+
+use super::{
+    Console, Fault, cells,
+    detail::naming,
+    form::{self, Draft, Moved},
+    frame::{self, Frame},
+    history::{self, Line},
+    query::Typed,
+    visitor::Visitor,
+    words,
+};
+use crate::operations::{
+    OperationError, Tx, audit,
+    erased::AnyResource,
+    rack_token::{self, Doorstep},
+};
+
+pub(super) type Any = &'static dyn AnyResource;
+
+/// Who sends what to which page.
+pub(super) struct Sent {
+    pub(super) console: Console,
+    pub(super) visitor: Visitor,
+    pub(super) resource: Any,
+    pub(super) typed: Typed,
+}
+
+impl Sent {
+    fn write(&self, validate_only: bool) -> v1::Write {
+        v1::Write {
+            request_id: self.typed.word("request_id").into(),
+            message: self.typed.word("message").into(),
+            expected_revision: self.typed.word("revision").parse().unwrap_or_default(),
+            validate_only,
+        }
+    }
+
+    async fn current(&self, key: &str) -> Result<DynamicMessage, Fault> {
+        let (resource, key) = (self.resource, key.to_owned());
+        let read = self.console.region.read(&self.visitor.actor, move |tx| resource.get(tx, &key));
+        Ok(read.await?)
+    }
+
+    pub(super) async fn create(self) -> Result<Response, Fault> {
+        let (resource, write) = (self.resource, self.write(false));
+        let made = match form::message(resource.kind(), &self.typed) {
+            Err(objections) => Err(OperationError::Refused(objections)),
+            Ok((item, _)) => {
+                let region = &self.console.region;
+                let door = region.doorstep.clone();
+                region
+                    .write(&self.visitor.actor, move |tx| {
+                        make(tx, resource, &item, &write, door.as_deref())
+                    })
+                    .await
+            }
+        };
+        match made {
+            Ok(item) => self.made(&item),
+            Err(OperationError::Refused(objections)) => self.form(None, &objections).await,
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A secret is told here and nowhere else, so there is a page to read it from; everything else has its own page.
+    fn made(&self, item: &DynamicMessage) -> Result<Response, Fault> {
+        let kind = self.resource.kind();
+        let secret = kind.fields.iter().find(|field| field.secret);
+        let Some(secret) = secret.map(|field| field.show(item)).filter(|text| !text.is_empty())
+        else {
+            let page = cells::page_of(&kind.noun, &meta(item, "key"));
+            return Ok(Redirect::to(&page).into_response());
+        };
+        let (list, key) = (format!("/{}", kind.plural), meta(item, "key"));
+        let crumbs = [(words::label(&kind.plural), list), (key.clone(), String::new())];
+        let crumbs: Vec<_> = crumbs.iter().map(|(name, to)| (name.as_str(), to.as_str())).collect();
+        let now = self.console.region.clock.now();
+        let usage = match kind.noun.as_str() {
+            "rack-token" => format!("hostler-rack join {secret}"),
+            _ => format!("hostler login --token {secret}"),
+        };
+        frame::render(&SecretPage {
+            frame: Frame::new(&self.visitor, &crumbs, now),
+            title: format!("{} {key} is made", words::label(&kind.noun)),
+            secret,
+            usage,
+            page: cells::page_of(&kind.noun, &key),
+        })
+    }
+
+    /// What the change would do, judged by doing it and taking it back.
+    pub(super) async fn preview(self, key: String) -> Result<Response, Fault> {
+        let (resource, write, id) = (self.resource, self.write(true), key.clone());
+        let before = self.current(&key).await?;
+        let tried = match form::message(resource.kind(), &self.typed) {
+            Err(objections) => Err(OperationError::Refused(objections)),
+            Ok((item, mask)) => {
+                let region = &self.console.region;
+                // A request id is for the write that counts.
+                let write = v1::Write { request_id: String::new(), ..write };
+                let work = move |tx: &mut Tx<'_>| resource.update(tx, &id, &item, &mask, &write);
+                region.write(&self.visitor.actor, work).await
+            }
+        };
+        let after = match tried {
+            Ok(after) => after,
+            Err(error) => return self.again(&key, error).await,
+        };
+        self.preview_page(&before, &after)
+    }
+
+    fn preview_page(
+        &self,
+        before: &DynamicMessage,
+        after: &DynamicMessage,
+    ) -> Result<Response, Fault> {
+        let (kind, key) = (self.resource.kind(), meta(before, "key"));
+        let (list, page) = (format!("/{}", kind.plural), cells::page_of(&kind.noun, &key));
+        let plural = words::label(&kind.plural);
+        let crumbs = [(plural.as_str(), list.as_str()), (&key, &page), ("Preview", "")];
+        let lines = history::difference(kind, before, after);
+        let flags: Vec<String> = kind
+            .settable()
+            .filter(|field| field.show(before) != field.show(after))
+            .map(|field| format!(" --{} '{}'", field.name.replace('_', "-"), field.show(after)))
+            .collect();
+        let command = format!(
+            "hostler {} update {key}{} --wait",
+            kind.noun.replace('-', " "),
+            flags.concat()
+        );
+        let hidden = kind
+            .settable()
+            .filter_map(|field| Some((field.name.clone(), self.typed.get(&field.name)?.to_owned())))
+            .chain(
+                ["revision", "request_id", "message"]
+                    .map(|name| (name.to_owned(), self.typed.word(name).to_owned())),
+            );
+        let now = self.console.region.clock.now();
+        frame::render(&PreviewPage {
+            frame: Frame::new(&self.visitor, &crumbs, now).command(command),
+            revision: meta(before, "revision"),
+            noun: words::noun(&kind.noun),
+            message: self.typed.word("message").into(),
+            hidden: hidden.collect(),
+            lines,
+            key,
+            page,
+        })
+    }
+
+    pub(super) async fn update(self, key: String) -> Result<Response, Fault> {
+        let (resource, write, id) = (self.resource, self.write(false), key.clone());
+        let saved = match form::message(resource.kind(), &self.typed) {
+            Err(objections) => Err(OperationError::Refused(objections)),
+            Ok((item, mask)) => {
+                let work = move |tx: &mut Tx<'_>| resource.update(tx, &id, &item, &mask, &write);
+                self.console.region.write(&self.visitor.actor, work).await
+            }
+        };
+        match saved {
+            Ok(item) => {
+                let page = cells::page_of(&resource.kind().noun, &meta(&item, "key"));
+                Ok(Redirect::to(&page).into_response())
+            }
+            Err(error) => self.again(&key, error).await,
+        }
+    }
+
+    /// The form once more: with objections, or with what moved meanwhile.
+    async fn again(&self, key: &str, error: OperationError) -> Result<Response, Fault> {
+        if let OperationError::Refused(objections) = error {
+            let item = self.current(key).await?;
+            return self.form(Some(&item), &objections).await;
+        }
+        let OperationError::Stale { expected, actual, .. } = error else {
+            return Err(error.into());
+        };
+        let item = self.current(key).await?;
+        let moved = Some(self.moved(&item, expected, actual).await?);
+        let (resource, typed) = (self.resource, &self.typed);
+        let draft = Draft { resource, item: Some(&item), typed, objections: &[], moved };
+        form::show(&self.console, &self.visitor, draft).await
+    }
+
+    async fn moved(
+        &self,
+        item: &DynamicMessage,
+        expected: i64,
+        actual: i64,
+    ) -> Result<Moved, Fault> {
+        let object = meta(item, "id").parse().unwrap_or_default();
+        let missed = actual.saturating_sub(expected).max(1);
+        let read = self
+            .console
+            .region
+            .read(&self.visitor.actor, move |tx| Ok(audit::history(tx.conn, object, missed)?));
+        let changes = read.await?;
+        let kind = self.resource.kind();
+        let now = self.console.region.clock.now();
+        let shown = changes.iter().map(|change| history::shown(kind, change, now));
+        let by = changes.first().map(|change| change.actor.clone()).unwrap_or_default();
+        let lines: Vec<Line> = shown.flat_map(|change| change.lines).collect();
+        Ok(Moved { expected, actual, by, lines })
+    }
+
+    /// Back from the preview, with what was typed.
+    pub(super) async fn edit(self, key: String) -> Result<Response, Fault> {
+        let item = self.current(&key).await?;
+        self.form(Some(&item), &[]).await
+    }
+
+    async fn form(
+        &self,
+        item: Option<&DynamicMessage>,
+        objections: &[Objection],
+    ) -> Result<Response, Fault> {
+        let (resource, typed) = (self.resource, &self.typed);
+        let draft = Draft { resource, item, typed, objections, moved: None };
+        form::show(&self.console, &self.visitor, draft).await
+    }
+
+    pub(super) async fn delete(self, key: String) -> Result<Response, Fault> {
+        let item = self.current(&key).await?;
+        let name = meta(&item, "key");
+        if self.typed.word("confirm").trim() != name {
+            let objection =
+                Objection::new("confirm", self.typed.word("confirm"), format!("must be {name}"));
+            return deletion(&self.console, &self.visitor, (self.resource, &item), Some(objection))
+                .await;
+        }
+        let (resource, write) = (self.resource, self.write(false));
+        let work = move |tx: &mut Tx<'_>| resource.delete(tx, &key, &write);
+        self.console.region.write(&self.visitor.actor, work).await?;
+        Ok(Redirect::to(&format!("/{}", resource.kind().plural)).into_response())
+    }
+}
+
+/// A join token says where region is, too; everything else is made as any resource is.
+fn make(
+    tx: &mut Tx<'_>,
+    resource: Any,
+    item: &DynamicMessage,
+    write: &v1::Write,
+    door: Option<&Doorstep>,
+) -> Result<DynamicMessage, OperationError> {
+    let Some(door) = door.filter(|_| resource.kind().noun == "rack-token") else {
+        return resource.create(tx, item, write);
+    };
+    let item = item.transcode_to().expect("a message of this kind, by its descriptor");
+    rack_token::create(tx, door, item, write).map(|made| masks::to_dynamic(&made))
+}
+
+/// Asks for the name of what shall go, and says what still names it.
+pub(super) async fn deletion(
+    console: &Console,
+    visitor: &Visitor,
+    (resource, item): (Any, &DynamicMessage),
+    objection: Option<Objection>,
+) -> Result<Response, Fault> {
+    let (kind, key) = (resource.kind(), meta(item, "key"));
+    let named = key.clone();
+    let read = console.region.read(&visitor.actor, move |tx| {
+        let mut users = Vec::new();
+        for (other, field) in naming(kind) {
+            let filter = format!("{field}={named}");
+            let request = v1::ListRequest { page_size: 5, filter, ..Default::default() };
+            let items = match other.list(tx, &request) {
+                Err(OperationError::Denied { .. }) => continue,
+                page => page?.items,
+            };
+            users.extend(items.iter().map(|item| {
+                let key = meta(item, "key");
+                let page = cells::page_of(&other.kind().noun, &key);
+                (format!("{} {key}", words::noun(&other.kind().noun)), page)
+            }));
+        }
+        Ok(users)
+    });
+    let users = read.await?;
+    let (list, page) = (format!("/{}", kind.plural), cells::page_of(&kind.noun, &key));
+    let plural = words::label(&kind.plural);
+    let crumbs = [(plural.as_str(), list.as_str()), (&key, &page), ("Delete", "")];
+    let command = format!("hostler {} delete {key}", kind.noun.replace('-', " "));
+    let status =
+        if objection.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    let page = DeletePage {
+        frame: Frame::new(visitor, &crumbs, console.region.clock.now()).command(command),
+        noun: words::noun(&kind.noun),
+        revision: meta(item, "revision"),
+        users,
+        objection,
+        key,
+        page,
+    };
+    frame::render_as(status, &page)
+}
+
+#[derive(Template)]
+#[template(path = "preview.html")]
+struct PreviewPage {
+    frame: Frame,
+    noun: String,
+    key: String,
+    page: String,
+    revision: String,
+    message: String,
+    hidden: Vec<(String, String)>,
+    lines: Vec<Line>,
+}
+
+#[derive(Template)]
+#[template(path = "delete.html")]
+struct DeletePage {
+    frame: Frame,
+    noun: String,
+    key: String,
+    page: String,
+    revision: String,
+    users: Vec<(String, String)>,
+    objection: Option<Objection>,
+}
+
+#[derive(Template)]
+#[template(path = "secret.html")]
+struct SecretPage {
+    frame: Frame,
+    title: String,
+    secret: String,
+    usage: String,
+    page: String,
+}

@@ -1,0 +1,175 @@
+//! The table of any kind: sorted, filtered, by pages, with the columns that the address asks for.
+
+use askama::{Template, filters::HtmlSafe};
+use common::Timestamp;
+use prost_reflect::DynamicMessage;
+use proto::{
+    describe::{Field, Kind, Shown, meta},
+    v1,
+};
+
+use super::{
+    cells::{self, Cell},
+    query::Query,
+    words,
+};
+use crate::operations::{erased::AnyResource, list::Page};
+
+const PAGE: i32 = 50;
+
+#[derive(Template)]
+#[template(path = "table.html")]
+pub(super) struct Table {
+    pub(super) name: String,
+    pub(super) columns: Vec<Column>,
+    pub(super) rows: Vec<Row>,
+    pub(super) count: String,
+    pub(super) first: Option<String>,
+    pub(super) next: Option<String>,
+}
+
+impl HtmlSafe for Table {}
+
+pub(super) struct Column {
+    pub(super) label: String,
+    /// Sorts by it; none where that would mean nothing.
+    pub(super) link: Option<String>,
+    pub(super) sorted: Option<&'static str>,
+    /// Left out where space is short.
+    pub(super) secondary: bool,
+}
+
+pub(super) struct Row {
+    pub(super) id: String,
+    pub(super) cells: Vec<Cell>,
+    /// Why something is wrong with it, directly below.
+    pub(super) reason: Option<(Cell, String)>,
+}
+
+/// A box to tick in the choice of columns.
+pub(super) struct Choice {
+    pub(super) name: String,
+    pub(super) label: String,
+    pub(super) chosen: bool,
+}
+
+pub(super) fn request(query: &Query) -> v1::ListRequest {
+    let sort = query.get("sort");
+    v1::ListRequest {
+        page_size: PAGE,
+        page_token: query.get("after").into(),
+        filter: filter(query.get("filter")),
+        order_by: sort.strip_prefix('-').map_or(sort.into(), |field| format!("{field} desc")),
+    }
+}
+
+/// A word without a comparison is looked for in the name.
+fn filter(typed: &str) -> String {
+    let typed = typed.trim();
+    if typed.is_empty() || typed.contains(['=', '<', '>', '~']) {
+        typed.into()
+    } else {
+        format!("key~{typed}")
+    }
+}
+
+pub(super) fn table(
+    resource: &dyn AnyResource,
+    query: &Query,
+    page: &Page<DynamicMessage>,
+    now: Timestamp,
+) -> Table {
+    let kind = resource.kind();
+    let shown = columns(kind, query);
+    let row = |item: &DynamicMessage| Row {
+        id: meta(item, "id"),
+        cells: std::iter::once(cells::key(kind, item))
+            .chain(shown.iter().map(|field| cells::of(field, item, now)))
+            .collect(),
+        reason: None,
+    };
+    let head = shown
+        .iter()
+        .map(|field| column(query, &field.name, sortable(field), field.shown != Shown::Column));
+    Table {
+        name: words::label(&kind.plural),
+        columns: std::iter::once(column(query, "key", true, false)).chain(head).collect(),
+        rows: page.items.iter().map(row).collect(),
+        count: words::number(page.items.len() as i64),
+        first: (!query.get("after").is_empty()).then(|| query.with(&[("after", "")])),
+        next: (!page.next_page_token.is_empty())
+            .then(|| query.with(&[("after", &page.next_page_token)])),
+    }
+}
+
+fn column(query: &Query, name: &str, sortable: bool, secondary: bool) -> Column {
+    let sort = query.get("sort");
+    let descending = format!("-{name}");
+    let sorted = match sort {
+        _ if sort == name || (sort.is_empty() && name == "key") => Some("ascending"),
+        _ if sort == descending => Some("descending"),
+        _ => None,
+    };
+    let next = if sorted == Some("ascending") { &descending } else { name };
+    Column {
+        label: if name == "key" { "Name".into() } else { words::label(name) },
+        link: sortable.then(|| query.with(&[("sort", next), ("after", "")])),
+        sorted,
+        secondary,
+    }
+}
+
+/// References are kept by id and lists as one text: their order means nothing to people.
+fn sortable(field: &Field) -> bool {
+    field.refers_to.is_empty() && !field.is_list()
+}
+
+/// What the address names, else the contract's columns. What only repeats the key is left to the key.
+fn columns<'a>(kind: &'a Kind, query: &Query) -> Vec<&'a Field> {
+    let asked = query.all("columns");
+    let wanted = |field: &&Field| {
+        if asked.is_empty() {
+            field.shown == Shown::Column && !repeats_key(kind, field)
+        } else {
+            asked.contains(&field.name.as_str())
+        }
+    };
+    kind.fields.iter().filter(|field| !field.secret).filter(wanted).collect()
+}
+
+fn repeats_key(kind: &Kind, field: &Field) -> bool {
+    field.name == "name"
+        || matches!(
+            (kind.noun.as_str(), field.name.as_str()),
+            ("lease", "address") | ("event", "key")
+        )
+}
+
+pub(super) fn choices(kind: &Kind, query: &Query) -> Vec<Choice> {
+    let shown: Vec<&str> = columns(kind, query).iter().map(|field| field.name.as_str()).collect();
+    let fields = kind.fields.iter().filter(|field| !field.secret && field.name != "name");
+    fields
+        .map(|field| Choice {
+            name: field.name.clone(),
+            label: words::label(&field.name),
+            chosen: shown.contains(&field.name.as_str()),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bare_word_looks_in_the_name() {
+        for (typed, expected) in [
+            ("", ""),
+            (" office ", "key~office"),
+            ("vlan=dc1/10", "vlan=dc1/10"),
+            ("vid>100,note~x", "vid>100,note~x"),
+        ] {
+            assert_eq!(filter(typed), expected);
+        }
+    }
+}

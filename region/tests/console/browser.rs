@@ -1,0 +1,157 @@
+//! What a browser does, without one: keeps the cookie, follows nothing by itself, says where it comes from.
+
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+};
+use http::{HeaderMap, Request, StatusCode, header};
+use proto::v1;
+use region::{
+    Region,
+    operations::{Tx, user},
+    resources, ui,
+};
+use tower::ServiceExt;
+
+use crate::support::{World, admin, item};
+
+pub(crate) const PASSWORD: &str = "correct horse battery";
+
+pub(crate) struct Browser {
+    routes: Router,
+    pub(crate) cookie: Option<String>,
+    pub(crate) headers: Vec<(&'static str, String)>,
+}
+
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    pub(crate) fn leads_to(&self) -> &str {
+        self.headers.get(header::LOCATION).map_or("", |to| to.to_str().unwrap())
+    }
+
+    /// The value of an input of the page.
+    pub(crate) fn input(&self, name: &str) -> String {
+        let at = self.body.find(&format!("name=\"{name}\"")).unwrap();
+        let rest = &self.body[at..];
+        let rest = rest.split_once("value=\"").unwrap().1;
+        rest.split_once('"').unwrap().0.to_owned()
+    }
+}
+
+impl Browser {
+    pub(crate) fn new(region: &Region) -> Self {
+        Self::of(ui::routes(region.clone()))
+    }
+
+    pub(crate) fn of(routes: Router) -> Self {
+        let headers = vec![("sec-fetch-site", "same-origin".to_owned())];
+        Self { routes, cookie: None, headers }
+    }
+
+    /// Another browser at the same region.
+    pub(crate) fn other(&self) -> Self {
+        Self::of(self.routes.clone())
+    }
+
+    pub(crate) async fn get(&mut self, path: &str) -> Answer {
+        self.send("GET", path, "").await
+    }
+
+    pub(crate) async fn post(&mut self, path: &str, form: &str) -> Answer {
+        self.send("POST", path, form).await
+    }
+
+    async fn send(&mut self, method: &str, path: &str, form: &str) -> Answer {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::HOST, "region.example:7240")
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        for (name, value) in &self.headers {
+            request = request.header(*name, value);
+        }
+        if let Some(cookie) = &self.cookie {
+            request = request.header(header::COOKIE, format!("__Host-session={cookie}"));
+        }
+        let request = request.body(Body::from(form.to_owned())).unwrap();
+        let response = self.routes.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        for line in parts.headers.get_all(header::SET_COOKIE) {
+            let line = line.to_str().unwrap();
+            if let Some(rest) = line.strip_prefix("__Host-session=") {
+                let value = rest.split(';').next().unwrap();
+                self.cookie = Some(value.to_owned()).filter(|value| !value.is_empty());
+            }
+        }
+        let body = to_bytes(body, 10 << 20).await.unwrap();
+        let body = String::from_utf8(body.to_vec()).unwrap();
+        Answer { status: parts.status, headers: parts.headers, body }
+    }
+
+    pub(crate) async fn sign_in(&mut self, name: &str) -> Answer {
+        self.post("/sign-in", &format!("user={name}&password={}", form(PASSWORD))).await
+    }
+}
+
+/// As a form sends it.
+pub(crate) fn form(text: &str) -> String {
+    text.bytes()
+        .map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_' => {
+                char::from(byte).to_string()
+            }
+            _ => format!("%{byte:02X}"),
+        })
+        .collect()
+}
+
+impl World {
+    /// Somebody who can sign in.
+    pub(crate) async fn user(&self, name: &str, role: &str) {
+        self.create("user", &format!("name={name} role={role}")).await.unwrap();
+        let request =
+            v1::SetPasswordRequest { id: name.into(), password: PASSWORD.into(), write: None };
+        user::set_password(&self.region, &admin(), request).await.unwrap();
+    }
+
+    /// What Create answers once.
+    pub(crate) async fn secret(&self, noun: &'static str, fields: &str) -> String {
+        let resource = resources::by_noun(noun).unwrap();
+        let (item, _) = item(noun, fields);
+        let made = self
+            .region
+            .write(&admin(), move |tx| resource.create(tx, &item, &Default::default()))
+            .await
+            .unwrap();
+        resource.kind().field("secret").unwrap().show(&made)
+    }
+
+    pub(crate) async fn delete(&self, noun: &'static str, key: &str) {
+        let (resource, key) = (resources::by_noun(noun).unwrap(), key.to_owned());
+        let delete = move |tx: &mut Tx<'_>| resource.delete(tx, &key, &Default::default());
+        self.region.write(&admin(), delete).await.unwrap();
+    }
+
+    pub(crate) async fn signed_in(&self, role: &str) -> Browser {
+        self.user(role, role).await;
+        let mut browser = Browser::new(&self.region);
+        assert_eq!(browser.sign_in(role).await.status, StatusCode::SEE_OTHER);
+        browser
+    }
+
+    pub(crate) async fn network(&self) {
+        for (noun, fields) in [
+            ("fabric", "name=dc1"),
+            ("vlan", "fabric=dc1 vid=10"),
+            ("subnet", "vrf=default vlan=dc1/10 cidr=10.0.0.0/24 gateway=10.0.0.1"),
+            ("range", "subnet=10.0.0.0/24 first=10.0.0.100 last=10.0.0.199 dynamic=true"),
+        ] {
+            self.create(noun, fields).await.unwrap();
+        }
+    }
+}

@@ -1,0 +1,191 @@
+/* Hostler: everything here improves a page that already works. No framework, no inline handlers, no eval. */
+(() => {
+  'use strict';
+  const $ = (s, r = document) => r.querySelector(s), $$ = (s, r = document) => [...r.querySelectorAll(s)];
+  const root = document.documentElement;
+  const el = (tag, props = {}, ...kids) => { const e = Object.assign(document.createElement(tag), props); e.append(...kids); return e; };
+  const attrs = (e, all) => { Object.entries(all).forEach(([k, v]) => e.setAttribute(k, v)); return e; };
+  const toast = text => { const p = el('p', { textContent: text }); $('[data-toasts]')?.append(p); setTimeout(() => p.remove(), 4000); };
+  const remember = (name, value) => { document.cookie = `${name}=${value}; Path=/; Secure; SameSite=Lax; Max-Age=31536000`; };
+
+  /* Theme and zone: a cookie that the server renders, so that nothing flashes. */
+  const theme = v => {
+    if (v) root.dataset.theme = v; else delete root.dataset.theme;
+    $$('[data-theme-set]').forEach(b => b.setAttribute('aria-pressed', b.dataset.themeSet === v));
+    remember('theme', v);
+  };
+  const zone = within => {
+    if (root.dataset.zone !== 'local') return;
+    $$('time', within).forEach(t => {
+      const at = new Date(t.dateTime);
+      if (!/\d:\d/.test(t.textContent) || isNaN(at)) return;
+      const today = at.toDateString() === new Date().toDateString();
+      t.title = t.dateTime;
+      t.textContent = (today ? '' : at.toLocaleDateString('en-GB', { day: 'numeric', month: 'short' }) + ', ') + at.toLocaleTimeString('en-GB');
+    });
+  };
+  zone(document);
+
+  document.addEventListener('click', async e => {
+    const set = e.target.closest('[data-theme-set]'), copy = e.target.closest('[data-copy]');
+    if (set) { e.preventDefault(); theme(set.dataset.themeSet); }
+    if (copy) {
+      try { await navigator.clipboard.writeText(copy.dataset.copy); toast('Copied'); } catch { toast('The browser refused the clipboard'); }
+    }
+    $$('details.menu[open]').forEach(d => { if (!d.contains(e.target)) d.open = false; });
+  });
+
+  /* Command palette: the list is what /find answers. */
+  let pal;
+  const acts = [['Theme: dark', () => theme('dark')], ['Theme: light', () => theme('light')], ['Theme: as the system', () => theme('')], ['Keyboard map', () => keys()]];
+  const places = () => $$('.side li a').map(a => [a.textContent.trim(), '', () => { location.href = a.href; }]);
+  const palette = () => {
+    if (!pal) {
+      const input = attrs(el('input', { type: 'text', placeholder: 'Go to, or do: an address, a MAC, a name, a verb', autocomplete: 'off' }), { role: 'combobox', 'aria-expanded': 'true', 'aria-controls': 'pal-list', 'aria-label': 'Command palette' });
+      const list = attrs(el('ul', { id: 'pal-list' }), { role: 'listbox', 'aria-label': 'Results' });
+      pal = attrs(el('dialog', { className: 'pal' }, input, list, el('footer', { textContent: '↑ ↓ choose, Enter go, Esc close' })), { 'aria-label': 'Command palette' });
+      document.body.append(pal);
+      let rows = [], sel = 0, asked = 0;
+      const draw = found => {
+        const q = input.value.trim().toLowerCase();
+        const own = [...places(), ...acts.map(a => [a[0], '', a[1]])].filter(r => r[0].toLowerCase().includes(q));
+        rows = [...found, ...own];
+        sel = Math.max(0, Math.min(sel, rows.length - 1));
+        list.replaceChildren(...rows.map((r, i) => {
+          const li = attrs(el('li', { id: 'p' + i }, r[0], el('small', { textContent: r[1] })), { role: 'option', 'aria-selected': i === sel });
+          li.onclick = () => { pal.close(); r[2](); };
+          return li;
+        }));
+        if (rows.length) input.setAttribute('aria-activedescendant', 'p' + sel);
+        else list.append(attrs(el('li', { textContent: 'Nothing by that name.' }), { role: 'option', 'aria-selected': false }));
+      };
+      let found = [];
+      const ask = async () => {
+        const q = input.value.trim(), turn = ++asked;
+        found = [];
+        if (q) {
+          try {
+            const answer = await fetch('/find?as=json&q=' + encodeURIComponent(q));
+            if (answer.ok && turn === asked) found = (await answer.json()).map(f => [f.name, f.what, () => { location.href = f.page; }]);
+          } catch { /* the places below still work */ }
+        }
+        if (turn === asked) draw(found);
+      };
+      let wait;
+      input.addEventListener('input', () => { sel = 0; clearTimeout(wait); wait = setTimeout(ask, 120); });
+      input.addEventListener('keydown', e => {
+        if (e.key === 'ArrowDown') sel++; else if (e.key === 'ArrowUp') sel--; else if (e.key === 'Enter' && rows[sel]) { e.preventDefault(); pal.close(); return rows[sel][2](); } else return;
+        e.preventDefault(); draw(found); $('#p' + sel)?.scrollIntoView({ block: 'nearest' });
+      });
+      pal.redraw = () => { input.value = ''; sel = 0; found = []; draw(found); };
+    }
+    pal.redraw(); pal.showModal();
+  };
+  const map = [['Find', '/'], ['Palette', 'Ctrl K'], ['Overview', 'g o'], ['Subnets', 'g s'], ['Leases', 'g l'], ['Racks', 'g r'], ['Events', 'g e'], ['Next, previous row', 'j k'], ['Open row', 'Enter'], ['Edit this', 'e'], ['Cells of a map', '← ↑ ↓ →'], ['Pause live rows', '.'], ['This list', '?']];
+  let help;
+  const keys = () => {
+    if (!help) {
+      help = attrs(el('dialog', {}, el('div', { className: 'keys' }, ...map.map(([a, b]) => el('div', {}, a, el('kbd', { textContent: b }))))), { 'aria-label': 'Keyboard map' });
+      document.body.append(help);
+    }
+    help.showModal();
+  };
+
+  /* Keys: never while typing, never with a modifier, never over a dialog. */
+  const go = { o: '/', s: '/subnets', l: '/leases', r: '/racks', e: '/events' };
+  let prefix = 0;
+  addEventListener('keydown', e => {
+    if ((e.ctrlKey || e.metaKey) && e.key === 'k') { e.preventDefault(); return palette(); }
+    if (e.ctrlKey || e.metaKey || e.altKey || $('dialog[open]') || /INPUT|SELECT|TEXTAREA/.test(e.target.tagName)) return;
+    if (Date.now() - prefix < 900 && go[e.key]) { location.href = go[e.key]; return; }
+    prefix = e.key === 'g' ? Date.now() : 0;
+    if (e.key === '/') { e.preventDefault(); $('#q')?.focus(); }
+    if (e.key === '?') keys();
+    if (e.key === '.') pause();
+    if (e.key === 'e') { const edit = $('.actions a[href*="do=update"]'); if (edit) edit.click(); }
+    if (e.key === 'j' || e.key === 'k') {
+      const links = $$('main tbody th a, main .exc .what, main tbody td:first-child a'); if (!links.length) return;
+      const i = links.indexOf(document.activeElement); links[Math.max(0, Math.min(links.length - 1, i + (e.key === 'j' ? 1 : -1)))].focus();
+    }
+  });
+
+  /* Address map: one tab stop, arrows inside; the panel beside it follows. */
+  const cells = () => $$('.map a');
+  const choose = a => {
+    cells().forEach(c => { c.removeAttribute('aria-current'); c.tabIndex = -1; });
+    a.setAttribute('aria-current', 'true'); a.tabIndex = 0;
+    const ip = $('[data-map-ip]'), what = $('[data-map-what]');
+    if (ip) ip.textContent = a.dataset.ip;
+    if (what) { what.textContent = a.dataset.what; what.className = 'st ' + (a.dataset.tone || 'off'); }
+    const more = $('[data-map-more]');
+    if (more) { more.replaceChildren(); if (a.dataset.page) more.append(el('a', { href: a.dataset.page, textContent: 'Open its page' })); }
+  };
+  document.addEventListener('click', e => { const a = e.target.closest('.map a[data-ip]'); if (a && !e.ctrlKey && !e.metaKey) { e.preventDefault(); choose(a); } });
+  document.addEventListener('keydown', e => {
+    if (!e.target.closest?.('.map')) return;
+    const all = cells(), cols = getComputedStyle($('.map')).gridTemplateColumns.split(' ').length - 1;
+    const d = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: cols, ArrowUp: -cols }[e.key]; if (!d) return;
+    const next = all[all.indexOf(e.target) + d]; if (next) { e.preventDefault(); choose(next); next.focus(); }
+  });
+
+  /* Type the name to confirm: the button says why it waits. */
+  $$('[data-confirm]').forEach(input => {
+    const b = $(input.dataset.confirm), check = () => b.setAttribute('aria-disabled', input.value.trim() !== input.dataset.value);
+    input.addEventListener('input', check); check();
+    b.addEventListener('click', e => { if (b.getAttribute('aria-disabled') === 'true') { e.preventDefault(); toast('Type ' + input.dataset.value + ' first'); input.focus(); } });
+  });
+
+  /* Live: the stream says what kinds changed; the page is asked for again and its parts are replaced. A row never moves under the pointer. */
+  const live = $('[data-live]'), topics = document.body.dataset.topics;
+  const say = (state, text) => { if (live) { live.dataset.live = state; live.textContent = text; } };
+  let paused = false, stale = false, busy = false, waiting = new Map(), resumed;
+  const inUse = part => part.matches(':hover') && part.querySelector('tbody') && matchMedia('(hover: hover)').matches || part.contains(document.activeElement);
+  const swap = (old, fresh) => {
+    const had = new Set($$('[data-row]', old).map(r => r.dataset.row)), chosen = $('.map a[aria-current]', old)?.dataset.ip;
+    old.replaceChildren(...fresh.childNodes);
+    if (had.size) $$('[data-row]', old).forEach(r => { if (!had.has(r.dataset.row)) r.classList.add('new'); });
+    if (chosen) { const a = $(`.map a[data-ip="${CSS.escape(chosen)}"]`, old); if (a) choose(a); }
+    zone(old);
+  };
+  const join = () => { waiting.forEach((fresh, old) => swap(old, fresh)); waiting.clear(); chip(); };
+  const chip = () => {
+    let b = $('[data-waiting]');
+    if (!waiting.size) { b?.remove(); return; }
+    if (!b) { b = attrs(el('button', { type: 'button', className: 'chip waiting', textContent: 'Changes wait: show them' }), { 'data-waiting': '' }); b.addEventListener('click', join); $('.toasts').before(b); }
+  };
+  document.addEventListener('pointerout', e => { const part = e.target.closest?.('[data-part]'); if (part && !part.contains(e.relatedTarget) && waiting.has(part)) setTimeout(join, 0); });
+  const refresh = async () => {
+    if (paused || document.hidden || busy) { stale = true; return; }
+    busy = true; stale = false;
+    try {
+      const answer = await fetch(location.href, { headers: { 'x-part': 'live' } });
+      if (answer.redirected && new URL(answer.url).pathname === '/sign-in') { location.reload(); return; }
+      if (!answer.ok) throw new Error(answer.status);
+      const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
+      $$('[data-part]').forEach(old => {
+        const fresh = page.getElementById(old.id);
+        if (!fresh || fresh.innerHTML === old.innerHTML) { waiting.delete(old); return; }
+        if (inUse(old)) waiting.set(old, fresh); else { waiting.delete(old); swap(old, fresh); }
+      });
+      chip();
+    } catch { stale = true; } finally { busy = false; setTimeout(() => { if (stale) refresh(); }, 500); }
+  };
+  const pause = () => { paused = !paused; $$('[data-pause]').forEach(b => b.setAttribute('aria-pressed', paused)); toast(paused ? 'Paused. Nothing is lost: rows join when you go on.' : 'Live again'); if (!paused && stale) refresh(); };
+  document.addEventListener('click', e => { if (e.target.closest('[data-pause]')) pause(); });
+  document.addEventListener('visibilitychange', () => { if (!document.hidden && stale) refresh(); });
+  if (topics && live) {
+    const source = new EventSource(`/live?topics=${encodeURIComponent(topics)}&after=${encodeURIComponent(document.body.dataset.cursor)}`);
+    let lost = 0, grey;
+    source.addEventListener('live', () => {
+      clearTimeout(grey); document.body.classList.remove('away');
+      if (lost) { lost = 0; say('resumed', 'resumed'); refresh(); clearTimeout(resumed); resumed = setTimeout(() => say('live', 'live'), 4000); } else say('live', 'live');
+    });
+    source.addEventListener('changed', refresh);
+    source.addEventListener('reset', () => { source.close(); location.reload(); });
+    source.onerror = () => {
+      if (!lost) { lost = Date.now(); grey = setTimeout(() => document.body.classList.add('away'), 30000); }
+      say('off', 'disconnected since ' + new Date(lost).toISOString().slice(11, 19));
+      if (source.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 5000);
+    };
+  }
+})();
