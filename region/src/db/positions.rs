@@ -40,9 +40,11 @@ pub fn lock(conn: &mut Conn, outbox: Outbox) -> Result<u64, DbError> {
 }
 
 pub fn save(conn: &mut Conn, outbox: Outbox, number: u64) -> Result<(), DbError> {
-    let update = "UPDATE outbox_positions SET number = $4 \
-                  WHERE rack = $1 AND incarnation = $2 AND class = $3";
-    bound(sql_query(update), outbox)
+    // SQLite numbers what is bound by where it comes first in the text, so $1 to $4 come in order.
+    let upsert = "INSERT INTO outbox_positions (rack, incarnation, class, number) \
+                  VALUES ($1, $2, $3, $4) ON CONFLICT (rack, incarnation, class) DO UPDATE SET \
+                  number = excluded.number";
+    bound(sql_query(upsert), outbox)
         .bind::<sql_types::BigInt, _>(number.cast_signed())
         .execute(conn)?;
     Ok(())

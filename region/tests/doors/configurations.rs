@@ -1,0 +1,232 @@
+//! What racks are told, what they answer, and how an operator learns of it.
+
+use hostler_integration_tests::fake_rack::{Scope, Stream, verdict};
+use proto::{
+    convert::rack_config::decode,
+    v1::{self, Progress, VerdictKind, convergence_client::ConvergenceClient},
+};
+use region::{auth::authorities::operators_certificate, events::Cursor, operations::token};
+use runtime::{
+    channel::{Target, channel},
+    clock::Clock,
+    tls::{Trust, client_config},
+};
+use std::time::Duration;
+use tonic::{Request, Streaming};
+
+use super::{
+    bench::{Doors, LIMIT, doors, open},
+    support::on_both,
+};
+
+async fn wait(doors: &Doors, cursor: &Cursor) -> Streaming<v1::WaitProgress> {
+    let secret = token::create_admin(doors.region(), None).await.unwrap();
+    let own = doors.region().db.read(operators_certificate).await.unwrap().unwrap();
+    let config = client_config(&Trust::Authorities(vec![own]), None, &Clock::system()).unwrap();
+    let target = Target {
+        addresses: vec![doors.server.operators[0].to_string()],
+        name: "localhost".try_into().unwrap(),
+    };
+    let mut client = ConvergenceClient::new(channel(&target, config).await.unwrap());
+    let question = || v1::WaitRequest { cursor: cursor.to_string() };
+    let denied = client.wait(question()).await.unwrap_err();
+    assert_eq!(denied.code(), tonic::Code::Unauthenticated);
+    let mut request = Request::new(question());
+    let bearer = format!("Bearer {}", secret.expose());
+    request.metadata_mut().insert("authorization", bearer.parse().unwrap());
+    client.wait(request).await.unwrap().into_inner()
+}
+
+/// What a waiting operator sees, each scope's progress as it comes; ends when it has settled or seen `until`.
+async fn seen(
+    waiting: &mut Streaming<v1::WaitProgress>,
+    until: Progress,
+) -> Vec<v1::ScopeProgress> {
+    let mut all = Vec::new();
+    loop {
+        let next = tokio::time::timeout(LIMIT, waiting.message()).await.unwrap().unwrap().unwrap();
+        let stop = next.settled || next.scopes.iter().any(|scope| scope.progress() == until);
+        all.extend(next.scopes);
+        if stop {
+            return all;
+        }
+    }
+}
+
+fn vlan(scope: &Scope) -> v1::DhcpVlan {
+    decode(&scope.content).unwrap();
+    let content: v1::ScopeConfig = prost::Message::decode(scope.content.as_slice()).unwrap();
+    match content.scope.unwrap() {
+        v1::scope_config::Scope::Dhcp(vlan) => vlan,
+    }
+}
+
+fn number(scope: &Scope) -> u64 {
+    scope.last.generation.unwrap().number
+}
+
+fn options(scope: &Scope) -> Vec<(String, String)> {
+    let options = vlan(scope).subnets[0].options.clone();
+    options.into_iter().map(|option| (option.name, option.value)).collect()
+}
+
+/// Scopes until the whole network has arrived: each change on the way may come by itself.
+async fn whole(stream: &mut Stream) -> Scope {
+    loop {
+        let scope = stream.scope().await.unwrap();
+        if vlan(&scope).subnets.first().is_some_and(|subnet| !subnet.ranges.is_empty()) {
+            return scope;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_goes_to_the_rack_and_its_verdict_to_the_operator() {
+    on_both(async |world| {
+        let doors = doors(world).await;
+        let rack = doors.rack("r1").await;
+        doors.network("r1").await;
+        let mut stream = rack.connect(rack.hello()).await.unwrap();
+        let first = whole(&mut stream).await;
+        assert_eq!(vlan(&first).name, "dc1/10");
+        assert_eq!(vlan(&first).role(), v1::RackRole::Primary);
+        let expected = [("routers", "10.0.0.1"), ("interface-mtu", "1500")];
+        assert_eq!(options(&first), expected.map(|(name, value)| (name.into(), value.into())));
+        stream.answer(&first, verdict(VerdictKind::Applied)).await.unwrap();
+        doors.tells("scope.applied", "dhcp dc1/10 at ").await;
+
+        let cursor = doors.update("subnet", "10.0.0.0/24", "dns_servers=10.0.0.53").await;
+        let mut waiting = wait(&doors, &cursor).await;
+        let second = stream.scope().await.unwrap();
+        assert_eq!(number(&second), number(&first) + 1);
+        assert!(options(&second).contains(&("domain-name-servers".into(), "10.0.0.53".into())));
+        stream.answer(&second, verdict(VerdictKind::Applied)).await.unwrap();
+        let last = seen(&mut waiting, Progress::Applied).await.pop().unwrap();
+        assert_eq!((last.rack.as_str(), last.name.as_str()), ("r1", "dhcp dc1/10"));
+        assert_eq!(last.progress(), Progress::Applied);
+
+        let cursor = doors.update("subnet", "10.0.0.0/24", "lease_seconds=60").await;
+        let mut waiting = wait(&doors, &cursor).await;
+        let third = stream.scope().await.unwrap();
+        let objection = v1::FieldObjection {
+            field: "subnets[0].lease_seconds".into(),
+            value: "60".into(),
+            rule: "is too short for this rack".into(),
+        };
+        let refused =
+            v1::Verdict { objections: vec![objection.clone()], ..verdict(VerdictKind::Refused) };
+        stream.answer(&third, refused).await.unwrap();
+        let last = seen(&mut waiting, Progress::Refused).await.pop().unwrap();
+        assert_eq!((last.progress(), last.objections), (Progress::Refused, vec![objection]));
+        doors.tells("scope.refused", "is too short for this rack").await;
+
+        // A change that touches no rack is settled at once.
+        let cursor = doors.update("fabric", "dc1", "note=new").await;
+        let settled = wait(&doors, &cursor).await.message().await.unwrap().unwrap();
+        assert!(settled.settled && settled.scopes.is_empty(), "{settled:?}");
+        doors.close().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rack_is_told_what_it_has_not_and_no_more() {
+    on_both(async |world| {
+        let doors = doors(world).await;
+        let rack = doors.rack("r1").await;
+        doors.network("r1").await;
+        let mut stream = rack.connect(rack.hello()).await.unwrap();
+        let scope = whole(&mut stream).await;
+        stream.answer(&scope, verdict(VerdictKind::Applied)).await.unwrap();
+        doors.tells("scope.applied", "dhcp dc1/10").await;
+        // What its hello shows to be current does not come again: a change made meanwhile is the first to come.
+        let hello = v1::RackHello { state: Some(stream.state()), ..rack.hello() };
+        let mut stream = rack.connect(hello.clone()).await.unwrap();
+        let cursor = doors.update("vlan", "dc1/10", "primary_rack=").await;
+        let withdrawn = stream.scope().await.unwrap();
+        assert!(withdrawn.last.withdrawn && withdrawn.content.is_empty());
+        assert_eq!(number(&withdrawn), number(&scope) + 1);
+        stream.answer(&withdrawn, verdict(VerdictKind::Applied)).await.unwrap();
+        let mut waiting = wait(&doors, &cursor).await;
+        while !waiting.message().await.unwrap().unwrap().settled {}
+        // Offline, it is told when it is back; until then the operator sees that it is away.
+        drop(stream);
+        super::bench::eventually("the stream's end", async || {
+            doors.region().racks.sessions().is_empty()
+        })
+        .await;
+        let cursor = doors.update("vlan", "dc1/10", "primary_rack=r1").await;
+        let mut waiting = wait(&doors, &cursor).await;
+        let away = seen(&mut waiting, Progress::Unreachable).await.pop().unwrap();
+        assert_eq!(away.progress(), Progress::Unreachable);
+        let mut stream = rack.connect(rack.hello()).await.unwrap();
+        let again = stream.scope().await.unwrap();
+        assert_eq!(again.content, scope.content);
+        stream.answer(&again, verdict(VerdictKind::Standby)).await.unwrap();
+        let last = seen(&mut waiting, Progress::Standby).await.pop().unwrap();
+        assert_eq!(last.progress(), Progress::Standby);
+        doors.close().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rack_that_knows_more_than_the_database_begins_a_new_epoch() {
+    on_both(async |world| {
+        let doors = doors(world).await;
+        let rack = doors.rack("r1").await;
+        doors.network("r1").await;
+        let mut stream = rack.connect(rack.hello()).await.unwrap();
+        let scope = whole(&mut stream).await;
+        let before = stream.hello.epoch;
+        stream.answer(&scope, verdict(VerdictKind::Applied)).await.unwrap();
+        let mut state = stream.state();
+        for status in &mut state.scopes.as_mut().unwrap().items {
+            status.offered.as_mut().unwrap().number += 100;
+        }
+        let hello = v1::RackHello { state: Some(state), epoch: before, ..rack.hello() };
+        let mut stream = rack.connect(hello).await.unwrap();
+        assert!(stream.hello.epoch > before);
+        let again = stream.scope().await.unwrap();
+        assert_eq!(again.content, scope.content);
+        assert_eq!(again.last.generation.unwrap().epoch, stream.hello.epoch);
+        doors.tells("region.epoch", "rolled back").await;
+        doors.close().await;
+    })
+    .await;
+}
+
+/// The rack's stream is with one region, the change is made in the other; both reconcile, and no number is taken twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_regions_on_one_database_do_each_other_no_harm() {
+    on_both(async |world| {
+        let one = doors(world).await;
+        let other = open(world, Some(&one.key_file(world)), Duration::from_secs(3600)).await;
+        let rack = one.rack("r1").await;
+        one.network("r1").await;
+        let mut stream = rack.connect(rack.hello()).await.unwrap();
+        let mut last = whole(&mut stream).await;
+        stream.answer(&last, verdict(VerdictKind::Applied)).await.unwrap();
+        for seconds in 60..70 {
+            let by = if seconds % 2 == 0 { &one } else { &other };
+            let wish = format!("lease_seconds={seconds}");
+            let cursor = by.update("subnet", "10.0.0.0/24", &wish).await;
+            let mut waiting = wait(by, &cursor).await;
+            let scope = stream.scope().await.unwrap();
+            assert_eq!(vlan(&scope).subnets[0].lease_seconds, seconds);
+            assert_eq!(number(&scope), number(&last) + 1);
+            stream.answer(&scope, verdict(VerdictKind::Applied)).await.unwrap();
+            let seen = seen(&mut waiting, Progress::Applied).await.pop().unwrap();
+            assert_eq!(seen.progress(), Progress::Applied);
+            last = scope;
+        }
+        // A newer stream in the other region takes the place of the older.
+        let token = other.token("name=r2").await;
+        let second =
+            hostler_integration_tests::fake_rack::FakeRack::join(&token, "r2").await.unwrap();
+        assert_eq!(second.authority, rack.authority);
+        one.close().await;
+        other.close().await;
+    })
+    .await;
+}
