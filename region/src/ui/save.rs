@@ -21,7 +21,7 @@ use super::{
 };
 use crate::operations::{
     OperationError, Tx, audit,
-    erased::AnyResource,
+    erased::{AnyResource, Patch},
     rack_token::{self, Doorstep},
 };
 
@@ -108,7 +108,9 @@ impl Sent {
                 let region = &self.console.region;
                 // A request id is for the write that counts.
                 let write = v1::Write { request_id: String::new(), ..write };
-                let work = move |tx: &mut Tx<'_>| resource.update(tx, &id, &item, &mask, &write);
+                let work = move |tx: &mut Tx<'_>| {
+                    resource.update(tx, &id, &Patch { item: &item, mask: &mask }, &write)
+                };
                 region.write(&self.visitor.actor, work).await
             }
         };
@@ -164,7 +166,9 @@ impl Sent {
         let saved = match form::message(resource.kind(), &self.typed) {
             Err(objections) => Err(OperationError::Refused(objections)),
             Ok((item, mask)) => {
-                let work = move |tx: &mut Tx<'_>| resource.update(tx, &id, &item, &mask, &write);
+                let work = move |tx: &mut Tx<'_>| {
+                    resource.update(tx, &id, &Patch { item: &item, mask: &mask }, &write)
+                };
                 self.console.region.write(&self.visitor.actor, work).await
             }
         };
