@@ -16,7 +16,7 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
     io::Write,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Command, Output, Stdio},
 };
 
 pub use process::{Process, until};
@@ -236,7 +236,12 @@ pub fn ip(arguments: &[&str]) -> anyhow::Result<()> {
     run(Command::new("ip").args(arguments)).map(drop)
 }
 
+/// Runs to its end; what it printed.
 pub fn run(command: &mut Command) -> anyhow::Result<String> {
+    Ok(String::from_utf8(finish(command)?.stdout)?)
+}
+
+fn finish(command: &mut Command) -> anyhow::Result<Output> {
     let output = command.output().with_context(|| format!("{command:?}"))?;
     if !output.status.success() {
         bail!(
@@ -246,7 +251,7 @@ pub fn run(command: &mut Command) -> anyhow::Result<String> {
             String::from_utf8_lossy(&output.stderr)
         );
     }
-    Ok(String::from_utf8(output.stdout)?)
+    Ok(output)
 }
 
 /// One of our own programs, as cargo built it beside this one.

@@ -24,8 +24,10 @@ fn main() -> anyhow::Result<()> {
             tour::check(demo)
         }
         ("--down", []) => {
-            let prefix = std::fs::read_to_string(target.join("demo/prefix"));
-            sweep(prefix.context("no demonstration is there")?.trim())
+            let folder = target.join("demo");
+            let prefix = std::fs::read_to_string(folder.join("prefix"));
+            sweep(prefix.context("no demonstration is there")?.trim())?;
+            Ok(std::fs::remove_dir_all(folder)?)
         }
         ("churn", nodes) => churn::run(&target.join("demo"), nodes),
         _ => bail!("{USAGE}"),

@@ -35,8 +35,8 @@ pub fn check(demo: Demo) -> anyhow::Result<()> {
     let changed = std::thread::scope(|scope| {
         // They renew over and over while the subnet changes.
         let change = scope.spawn(|| {
-            let words = ["subnet", "update", "10.77.0.0/16", "--dns-servers", NEW_DNS, "--wait"];
-            region.hostler(&words)
+            let words = ["subnet", "update", "10.77.0.0/16", "--dns-servers", NEW_DNS];
+            region.hostler_wait(&words)
         });
         while !change.is_finished() {
             crowd.renew(ANSWERED_WITHIN)?;

@@ -63,8 +63,9 @@ impl Machine {
                 command.args(["-lf", &text("db"), "-pf", &text("pid")]);
             }
             Client::Dhcpcd => {
-                // Its state has one place; a mount of our own keeps the host's out of it.
-                let wrap = "mount -t tmpfs tmpfs /var/lib/dhcpcd && exec dhcpcd \"$@\"";
+                // It has one place for its state and one for its process; mounts of our own let several run.
+                let wrap = "mkdir -p /run/dhcpcd && mount -t tmpfs tmpfs /run/dhcpcd \
+                            && mount -t tmpfs tmpfs /var/lib/dhcpcd && exec dhcpcd \"$@\"";
                 command = self.node.command("unshare");
                 command.args(["-m", "sh", "-c", wrap, "dhcpcd", "-4", "-B", "-d", "--noarp"]);
                 command.args(["-c", &script, "-f", "/dev/null", "-e", &log]);

@@ -1,6 +1,6 @@
 //! A region in a node, and the command line that talks to it.
 
-use super::{Lab, Node, Process, program, run, until, watch::Watch};
+use super::{Lab, Node, Process, finish, program, run, until, watch::Watch};
 use anyhow::Context;
 use serde_json::Value;
 use std::{fs, path::PathBuf, process::Command, time::Duration};
@@ -131,7 +131,13 @@ impl Region {
         run(&mut self.cli(words)?)
     }
 
-    /// The same, as JSON.
+    /// `hostler WORDS --wait`: what it says of the racks, which is apart from its output.
+    pub fn hostler_wait(&self, words: &[&str]) -> anyhow::Result<String> {
+        let output = finish(&mut self.cli(&[words, &["--wait"]].concat())?)?;
+        Ok(String::from_utf8(output.stderr)?)
+    }
+
+    /// Its output as JSON.
     pub fn json(&self, words: &[&str]) -> anyhow::Result<Value> {
         let text = self.hostler(&[words, &["-o", "json"]].concat())?;
         serde_json::from_str(&text).with_context(|| format!("JSON of {words:?}: {text}"))
