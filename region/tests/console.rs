@@ -53,7 +53,7 @@ async fn an_api_token_signs_in_too() {
         let answer = browser.post("/sign-in", &format!("token={secret}")).await;
         assert_eq!(answer.status, StatusCode::SEE_OTHER);
         assert!(browser.get("/account").await.body.contains("an API token"));
-        world.delete("token", "ci").await;
+        world.delete("token", "ci").await.unwrap();
         assert_eq!(browser.get("/account").await.status, StatusCode::SEE_OTHER);
     })
     .await;

@@ -6,11 +6,7 @@ use axum::{
 };
 use http::{HeaderMap, Request, StatusCode, header};
 use proto::v1;
-use region::{
-    Region,
-    operations::{Tx, user},
-    resources, ui,
-};
+use region::{Region, operations::user, resources, ui};
 use tower::ServiceExt;
 
 use crate::support::{World, admin, item};
@@ -129,12 +125,6 @@ impl World {
             .await
             .unwrap();
         resource.kind().field("secret").unwrap().show(&made)
-    }
-
-    pub(crate) async fn delete(&self, noun: &'static str, key: &str) {
-        let (resource, key) = (resources::by_noun(noun).unwrap(), key.to_owned());
-        let delete = move |tx: &mut Tx<'_>| resource.delete(tx, &key, &Default::default());
-        self.region.write(&admin(), delete).await.unwrap();
     }
 
     pub(crate) async fn signed_in(&self, role: &str) -> Browser {

@@ -9,7 +9,7 @@ use region::{
     config::Config,
     db::DbError,
     events::{self, Batch, Cursor, Event},
-    operations::{OperationError, rack_token},
+    operations::{OperationError, erased::Patch, rack_token},
     resources,
     server::{self, Server},
 };
@@ -85,7 +85,8 @@ impl Doors {
         let resource = resources::by_noun(noun).unwrap();
         let ((item, mask), id, actor) = (item(noun, fields), id.to_owned(), admin());
         let update = self.region().write_at(&actor, move |tx| {
-            resource.update(tx, &id, &item, &mask, &v1::Write::default())
+            let patch = Patch { item: &item, mask: &mask };
+            resource.update(tx, &id, &patch, &v1::Write::default())
         });
         update.await.unwrap().1
     }
