@@ -16,12 +16,12 @@ struct Place {
 
 impl Place {
     fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
+        Self { folder: tempfile::tempdir().expect("a temporary folder") }
     }
 
     fn file(&self, name: &str, text: &str) -> PathBuf {
         let path = self.folder.path().join(name);
-        fs::write(&path, text).unwrap();
+        fs::write(&path, text).expect("the folder is ours");
         path
     }
 
@@ -46,11 +46,11 @@ fn rack(words: &[&str]) -> Command {
 }
 
 fn run(words: &[&str]) -> Output {
-    rack(words).output().unwrap()
+    rack(words).output().expect("the program was built")
 }
 
 fn text(path: &Path) -> &str {
-    path.to_str().unwrap()
+    path.to_str().expect("made of words")
 }
 
 /// Ends with this value, however the test ends.
@@ -58,12 +58,21 @@ struct Running(Child);
 
 impl Running {
     fn start(config: &Path) -> Self {
-        Self(rack(&["serve", "--config", text(config)]).stdout(Stdio::null()).spawn().unwrap())
+        Self(
+            rack(&["serve", "--config", text(config)])
+                .stdout(Stdio::null())
+                .spawn()
+                .expect("the program was built"),
+        )
     }
 
     fn end(mut self) -> bool {
-        let asked = Command::new("kill").arg(self.0.id().to_string()).status().unwrap();
-        asked.success() && until("it ends", || self.0.try_wait().unwrap()).success()
+        let asked = Command::new("kill")
+            .arg(self.0.id().to_string())
+            .status()
+            .expect("every machine has kill");
+        asked.success()
+            && until("it ends", || self.0.try_wait().expect("it is our child")).success()
     }
 }
 
