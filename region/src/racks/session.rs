@@ -262,8 +262,9 @@ impl Writer {
                 () = self.to.closed() => return None,
                 asked = self.asked.recv() => return Some(self.ask(asked?)),
                 reply = self.replies.recv() => return reply,
-                part = std::future::ready(self.parts.pop_front()), if !self.parts.is_empty() => {
-                    return part.map(to_rack::Message::Scope);
+                // Taken in the branch: what stands before the arrow is evaluated even when an earlier branch is chosen, and the part would be lost.
+                () = std::future::ready(()), if !self.parts.is_empty() => {
+                    return self.parts.pop_front().map(to_rack::Message::Scope);
                 }
                 changed = self.published.changed() => {
                     changed.ok()?;
