@@ -73,9 +73,14 @@ impl Housekeeper {
     }
 
     fn save_recorded(&self, upto: u64) -> io::Result<()> {
-        durable::write(&files::recorded(&self.segments.directory), &upto.to_le_bytes())?;
+        let path = files::recorded(&self.segments.directory);
+        let saved = durable::write(&path, &upto.to_le_bytes());
         self.segments.recorded_saved(upto);
-        Ok(())
+        match saved {
+            // Region says it again when it is asked; freeing segments must not wait for room on the disk.
+            Err(error) if error.kind() == ErrorKind::StorageFull => Ok(()),
+            saved => saved,
+        }
     }
 
     fn delete(&self, number: u64) -> io::Result<()> {

@@ -299,7 +299,7 @@ impl Segments {
             return Some(Job::Write(part));
         }
         if let Some(from) = self.choose_free(state) {
-            // Else, after a loss of power, region would be told again of what it knows.
+            // So that after a restart no more is kept than now.
             if state.recorded_saved < state.recorded {
                 return Some(Job::SaveRecorded(state.recorded));
             }
