@@ -137,12 +137,14 @@ impl Sender {
         self.headers.clear();
     }
 
+    /// Of two pieces the first may be empty; then the kernel does not hear of it.
     fn add(&mut self, mut header: libc::mmsghdr, address: Address, pieces: [&[u8]; 2]) {
+        let skipped = usize::from(pieces[0].is_empty());
         let pieces = pieces.map(|bytes| libc::iovec {
             iov_base: bytes.as_ptr().cast_mut().cast(),
             iov_len: bytes.len(),
         });
-        let pieces = self.pieces.push_mut(pieces);
+        let pieces = &mut self.pieces.push_mut(pieces)[skipped..];
         header.msg_hdr.msg_iov = pieces.as_mut_ptr();
         header.msg_hdr.msg_iovlen = pieces.len();
         let address = self.addresses.push_mut(address);
