@@ -1,6 +1,6 @@
 //! One running region: database, authorities, listeners and the tasks behind them.
 
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use proto::v1::{enrol_server::EnrolServer, rack_link_server::RackLinkServer};
 use runtime::{
     clock::Clock,
@@ -18,6 +18,7 @@ use crate::{
     api::{
         self,
         authenticate::{Authenticator, authenticate},
+        measure::measure,
     },
     auth::{
         authorities::{Authorities, AuthoritiesError},
@@ -130,7 +131,7 @@ async fn serve_racks(
     routes
         .add_service(RackLinkServer::new(racks.clone()).max_decoding_message_size(LARGEST_MESSAGE))
         .add_service(EnrolServer::new(racks));
-    let routes = routes.routes().prepare().into_axum_router();
+    let routes = routes.routes().prepare().into_axum_router().layer(from_fn(measure));
     let door = Door { name: RACKS, tls, routes, connections, refused };
     listeners.into_iter().for_each(|listener| listen::spawn(listener, door.clone(), &region.tasks));
     Ok(())
@@ -155,7 +156,8 @@ async fn serve_operators(
     let tls = tls(OPERATORS, own, &[], region).await?;
     let authenticator = Authenticator::spawn(region);
     let routes = api::routes(region.clone()).prepare().into_axum_router();
-    let routes = routes.layer(from_fn_with_state(authenticator, authenticate));
+    let routes =
+        routes.layer(from_fn_with_state(authenticator, authenticate)).layer(from_fn(measure));
     let routes = routes.merge(ui::routes(region.clone()));
     let door = Door {
         name: OPERATORS,

@@ -127,3 +127,137 @@ fn v4(all: impl IntoIterator<Item = IpAddr>) -> Vec<Ipv4Addr> {
 fn addresses(all: Vec<Ipv4Addr>) -> Option<OptionValue> {
     (!all.is_empty()).then_some(OptionValue::Addresses(all))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Range, dhcp::Octets};
+    use common::{Id, Lifetime, Mtu, VlanTag, rack_config::ClientMatch};
+
+    fn id<T>(number: u128) -> Id<T> {
+        format!("{number:032x}").parse().unwrap()
+    }
+
+    fn subnet(cidr: &str) -> SubnetModel {
+        SubnetModel {
+            id: id(3),
+            subnet: Subnet {
+                vrf: id(1),
+                vlan: id(2),
+                cidr: cidr.parse().unwrap(),
+                gateway: None,
+                dns_servers: Vec::new(),
+                managed: false,
+                note: String::new(),
+                domain: None,
+                search: Vec::new(),
+                ntp_servers: Vec::new(),
+                lease_seconds: Lifetime::DEFAULT,
+                next_server: None,
+                boot_file: crate::dhcp::BootFile::default(),
+                mtu: None,
+                routes: Vec::new(),
+                options: Vec::new(),
+            },
+            ranges: Vec::new(),
+            reservations: Vec::new(),
+        }
+    }
+
+    fn model(subnets: Vec<SubnetModel>) -> NetworkModel {
+        let vlan = Vlan {
+            fabric: id(4),
+            vid: VlanTag::try_from(10).unwrap(),
+            mtu: Mtu::try_from(9000).unwrap(),
+            note: String::new(),
+            primary_rack: Some(id(11)),
+            secondary_rack: Some(id(12)),
+        };
+        NetworkModel { vlans: vec![VlanModel { id: id(2), key: "dc1/10".into(), vlan, subnets }] }
+    }
+
+    fn built(subnet: SubnetModel) -> DhcpSubnet {
+        let scope = build(&model(vec![subnet])).remove(0);
+        let ScopeConfig::Dhcp(vlan) = scope.config.unwrap();
+        vlan.subnets()[0].clone()
+    }
+
+    #[test]
+    fn both_racks_of_a_vlan_get_it_each_with_its_role() {
+        let scopes = build(&model(vec![subnet("10.0.0.0/24"), subnet("2001:db8::/64")]));
+        let roles: Vec<_> = scopes
+            .iter()
+            .map(|scope| {
+                let ScopeConfig::Dhcp(vlan) = scope.config.as_ref().unwrap();
+                assert_eq!((scope.name.as_str(), vlan.subnets().len()), ("dhcp dc1/10", 1));
+                (scope.rack, vlan.role)
+            })
+            .collect();
+        assert_eq!(roles, [(id(11), Role::Primary), (id(12), Role::Secondary)]);
+        assert!(build(&model(vec![subnet("2001:db8::/64")])).is_empty());
+        let mut unserved = model(vec![subnet("10.0.0.0/24")]);
+        (unserved.vlans[0].vlan.primary_rack, unserved.vlans[0].vlan.secondary_rack) = (None, None);
+        assert!(build(&unserved).is_empty());
+    }
+
+    #[test]
+    fn a_default_route_goes_with_classless_ones() {
+        let mut own = subnet("10.0.0.0/24");
+        own.subnet.gateway = Some([10, 0, 0, 1].into());
+        assert!(!built(own.clone()).options.contains_key(&121));
+        own.subnet.routes = vec!["192.168.0.0/16=10.0.0.2".parse().unwrap()];
+        let told = built(own.clone()).options[&121].to_string();
+        assert_eq!(told, "192.168.0.0/16=10.0.0.2, 0.0.0.0/0=10.0.0.1");
+        own.subnet.routes = vec!["0.0.0.0/0=10.0.0.3".parse().unwrap()];
+        assert_eq!(built(own).options[&121].to_string(), "0.0.0.0/0=10.0.0.3");
+    }
+
+    #[test]
+    fn options_come_from_fields_and_by_name() {
+        let mut own = subnet("10.0.0.0/24");
+        own.subnet.dns_servers = vec![[10, 0, 0, 53].into(), [10, 0, 1, 53].into()];
+        own.subnet.domain = Some("dc1.example.com".parse().unwrap());
+        own.subnet.options = vec!["tz-name=Europe/Paris".parse().unwrap()];
+        let told: Vec<_> = built(own.clone())
+            .options
+            .iter()
+            .map(|(code, value)| (*code, value.to_string()))
+            .collect();
+        let expected = [
+            (6, "10.0.0.53, 10.0.1.53"),
+            (15, "dc1.example.com"),
+            (26, "9000"),
+            (101, "Europe/Paris"),
+        ];
+        assert_eq!(told, expected.map(|(code, value)| (code, value.to_owned())));
+        own.subnet.mtu = Some(Mtu::try_from(1400).unwrap());
+        assert_eq!(built(own).options[&26].to_string(), "1400");
+    }
+
+    #[test]
+    fn only_dynamic_ranges_are_given_and_reserved_addresses_are_kept() {
+        let mut own = subnet("10.0.0.0/24");
+        let range = |first: u8, last: u8, dynamic| Range {
+            subnet: id(3),
+            first: [10, 0, 0, first].into(),
+            last: [10, 0, 0, last].into(),
+            dynamic,
+            note: String::new(),
+        };
+        own.ranges = vec![range(10, 19, true), range(30, 39, false)];
+        own.reservations = vec![crate::Reservation {
+            subnet: id(3),
+            address: [10, 0, 0, 15].into(),
+            mac: None,
+            client_id: Octets::new(vec![1, 2]),
+            host_name: None,
+            next_server: None,
+            boot_file: crate::dhcp::BootFile::default(),
+            options: Vec::new(),
+            note: String::new(),
+        }];
+        let own = built(own);
+        assert_eq!(own.dynamic.count(), 9);
+        assert_eq!(own.reservations[0].client, ClientMatch::Identifier(vec![1, 2]));
+    }
+}

@@ -101,7 +101,10 @@ impl View {
             reason: match progress {
                 Progress::Refused => verdict.reason,
                 Progress::Unreachable => "the rack has no stream to region".into(),
-                _ => String::new(),
+                Progress::Unspecified
+                | Progress::Pending
+                | Progress::Applied
+                | Progress::Standby => String::new(),
             },
             objections: if refused { verdict.objections } else { Vec::new() },
         }
@@ -114,14 +117,22 @@ impl View {
         listed: bool,
         verdict: v1::VerdictKind,
     ) -> Progress {
+        // Withdrawn, and the rack has let go of it.
+        if wanted.withdrawn && !listed {
+            return Progress::Applied;
+        }
+        let open = match self.connected.contains(&wanted.rack) {
+            true => Progress::Pending,
+            false => Progress::Unreachable,
+        };
         match verdict {
-            // Withdrawn, and the rack has let go of it.
-            _ if wanted.withdrawn && !listed => Progress::Applied,
             v1::VerdictKind::Applied if answered => Progress::Applied,
             v1::VerdictKind::Standby if answered => Progress::Standby,
             v1::VerdictKind::Refused if answered => Progress::Refused,
-            _ if self.connected.contains(&wanted.rack) => Progress::Pending,
-            _ => Progress::Unreachable,
+            v1::VerdictKind::Unspecified
+            | v1::VerdictKind::Applied
+            | v1::VerdictKind::Standby
+            | v1::VerdictKind::Refused => open,
         }
     }
 }

@@ -66,7 +66,12 @@ impl v1::enrol_server::Enrol for Racks {
 fn reason(error: &JoinError) -> Option<String> {
     match error {
         JoinError::Operation(OperationError::Db(_)) => None,
-        other => Some(other.to_string()),
+        JoinError::UnknownToken
+        | JoinError::Unusable(_)
+        | JoinError::Taken(_)
+        | JoinError::Name { .. }
+        | JoinError::Authority(_)
+        | JoinError::Operation(_) => Some(error.to_string()),
     }
 }
 

@@ -4,8 +4,8 @@ use common::Timestamp;
 
 use super::Context;
 use crate::{
-    db::{Conn, DbError, certificates},
-    events::retention::{self, Keep},
+    db::{Conn, DbError, certificates, leases},
+    events::retention::{self, Keep, STEP},
     operations::OperationError,
 };
 
@@ -25,11 +25,19 @@ pub async fn run(context: Context) -> Result<(), OperationError> {
             some => events += some,
         }
     }
+    let mut leases = 0;
+    loop {
+        let forget = move |conn: &mut Conn| leases::forget_ended(conn, keep.since, STEP);
+        match region.db.transaction(forget).await? {
+            0 => break,
+            some => leases += some,
+        }
+    }
     let old: Timestamp = now.shifted(-DAY);
     let sweep = move |conn: &mut Conn| -> Result<usize, DbError> { certificates::sweep(conn, old) };
     let certificates = region.db.transaction(sweep).await?;
-    if events + certificates > 0 {
-        tracing::info!(events, certificates, "forgot what was old");
+    if events + leases + certificates > 0 {
+        tracing::info!(events, leases, certificates, "forgot what was old");
     }
     Ok(())
 }

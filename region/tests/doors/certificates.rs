@@ -11,7 +11,7 @@ use super::{
     support::on_both,
 };
 
-async fn refused(joining: Result<FakeRack, anyhow::Error>) -> String {
+fn refused(joining: Result<FakeRack, anyhow::Error>) -> String {
     match joining {
         Ok(rack) => panic!("{} was let in", rack.name),
         Err(error) => format!("{error:#}"),
@@ -25,22 +25,22 @@ async fn a_token_lets_one_rack_in_once_and_every_refusal_says_why() {
         let token = doors.token("name=r1").await;
         let rack = FakeRack::join(&token, "somebody").await.unwrap();
         assert_eq!(rack.name, "r1");
-        let used = refused(FakeRack::join(&token, "r2").await).await;
+        let used = refused(FakeRack::join(&token, "r2").await);
         assert!(used.contains("was used before"), "{used}");
         let other = doors.token("").await;
-        let taken = refused(FakeRack::join(&other, "r1").await).await;
+        let taken = refused(FakeRack::join(&other, "r1").await);
         assert!(taken.contains("a rack called r1 has joined before"), "{taken}");
-        let named = refused(FakeRack::join(&other, "R 1").await).await;
+        let named = refused(FakeRack::join(&other, "R 1").await);
         assert!(named.contains("must be 1 to 63"), "{named}");
         // What was refused for its name is not used up.
         assert_eq!(FakeRack::join(&other, "r2").await.unwrap().name, "r2");
         let mut wrong: proto::join_token::JoinToken = token.parse().unwrap();
         wrong.secret = common::Secret::new("guessed".into());
-        let wrong = refused(FakeRack::join(wrong.encode().expose(), "r3").await).await;
+        let wrong = refused(FakeRack::join(wrong.encode().expose(), "r3").await);
         assert!(wrong.contains("no join token of this region"), "{wrong}");
         let late = doors.token("expires_in=1h").await;
         doors.clock.set(doors.clock.now().shifted(3_600_000_000));
-        let late = refused(FakeRack::join(&late, "r3").await).await;
+        let late = refused(FakeRack::join(&late, "r3").await);
         assert!(late.contains("has expired"), "{late}");
         for words in
             ["was used before", "joined before", "must be 1 to 63", "no join token", "has expired"]
@@ -60,7 +60,7 @@ async fn a_token_pins_its_region() {
         let doors = doors(world).await;
         let mut token: proto::join_token::JoinToken = doors.token("name=r1").await.parse().unwrap();
         token.authority[0] ^= 1;
-        let wrong = refused(FakeRack::join(token.encode().expose(), "r1").await).await;
+        let wrong = refused(FakeRack::join(token.encode().expose(), "r1").await);
         assert!(wrong.contains("is not the one expected"), "{wrong}");
         doors.close().await;
     })

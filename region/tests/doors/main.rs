@@ -1,5 +1,7 @@
 //! The racks' door, from the other side of it: a scripted rack over the real stream.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where its own set-up fails")]
+
 mod bench;
 mod certificates;
 mod configurations;
