@@ -32,6 +32,8 @@ enum Command {
     Token(TokenCommand),
     /// Print the fingerprint by which `hostler login --fingerprint` knows this region.
     Fingerprint(Place),
+    /// Print that certificate as PEM, for clients that are given an authority: grpcurl -cacert, HOSTLER_CA.
+    Authority(Place),
     /// Copy the database to a file while the region runs.
     Backup {
         /// Where to; must not exist yet.
@@ -108,8 +110,13 @@ fn run(command: Command) -> anyhow::Result<()> {
         }
         Command::Fingerprint(place) => {
             let config = place.load()?;
-            let fingerprint = runtime.block_on(server::fingerprint(&config))?;
-            say(&fingerprint.to_string())
+            let certificate = runtime.block_on(server::known_by(&config))?;
+            say(&tls::Fingerprint::of(&certificate).to_string())
+        }
+        Command::Authority(place) => {
+            let config = place.load()?;
+            let certificate = runtime.block_on(server::known_by(&config))?;
+            say(tls::to_pem(&certificate).trim_end())
         }
         Command::Backup { file, place } => {
             let config = place.load()?;

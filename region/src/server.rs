@@ -5,7 +5,7 @@ use proto::v1::{enrol_server::EnrolServer, rack_link_server::RackLinkServer};
 use runtime::{
     clock::Clock,
     tasks::Tasks,
-    tls::{Fingerprint, REGION_NAME, TlsError, server_config},
+    tls::{REGION_NAME, TlsError, server_config},
 };
 use rustls::ServerConfig;
 use rustls_pki_types::CertificateDer;
@@ -94,17 +94,16 @@ pub async fn open(config: &Config, tasks: Tasks, clock: Clock) -> Result<Region,
     Ok(Region::open(&config.database(), tasks, clock).await?)
 }
 
-/// By which operators know this region: of the authority behind its own certificate, or of the first certificate of the files.
-pub async fn fingerprint(config: &Config) -> Result<Fingerprint, StartError> {
+/// What operators know this region by: the authority behind its own certificate, or the first certificate of the files.
+pub async fn known_by(config: &Config) -> Result<CertificateDer<'static>, StartError> {
     if let Some(path) = &config.operators.certificate {
         let chain = server_certificate::read_chain(path).await;
-        let chain = chain.map_err(|source| StartError::Certificate { name: OPERATORS, source })?;
-        return Ok(Fingerprint::of(&chain));
+        return chain.map_err(|source| StartError::Certificate { name: OPERATORS, source });
     }
     let (tasks, clock) = (Tasks::new(), Clock::system());
     let region = open(config, tasks, clock).await?;
     let authorities = Authorities::open(&region.db, config.key_file(), &region.clock).await?;
-    Ok(Fingerprint::of(authorities.operators.certificate()))
+    Ok(authorities.operators.certificate().clone())
 }
 
 async fn serve_racks(

@@ -2,6 +2,7 @@
 //!
 //! TLS 1.3 only: both ends are ours, browsers or gRPC libraries of this decade.
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use rustls::{
     ClientConfig, DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig,
     SignatureScheme,
@@ -38,6 +39,17 @@ pub enum TlsError {
 pub fn install_provider() {
     // A second call keeps the first.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+}
+
+/// A certificate as text (RFC 7468).
+pub fn to_pem(certificate: &CertificateDer<'_>) -> String {
+    let digits = BASE64_STANDARD.encode(certificate);
+    let lines: Vec<&str> = digits
+        .as_bytes()
+        .chunks(64)
+        .map(|line| std::str::from_utf8(line).expect("base64 is ASCII"))
+        .collect();
+    format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
 }
 
 /// SHA-256 of a certificate's DER, which people compare by eye and tokens carry.

@@ -271,7 +271,7 @@ fn table(snapshot: &[u8]) -> BTreeMap<Ipv4Addr, Record<'_>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 256, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn promises_hold(actions in prop::collection::vec(action(), 1..120), cut in 0_usize..120) {
         let mut clients = Clients::new();

@@ -1,8 +1,7 @@
 //! Who this rack is to region: its key and certificate, and the authority that it joined.
 
-use base64::{Engine, prelude::BASE64_STANDARD};
 use common::{RackId, Secret, Timestamp};
-use runtime::tls::{Identity, TlsError};
+use runtime::tls::{Identity, TlsError, to_pem};
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -59,7 +58,7 @@ impl Credentials {
     }
 
     pub fn identity(&self) -> Result<Identity, TlsError> {
-        Identity::from_pem(pem(&self.certificate).as_bytes(), self.key.expose().as_bytes())
+        Identity::from_pem(to_pem(&self.certificate).as_bytes(), self.key.expose().as_bytes())
     }
 
     pub fn received(&self) -> Timestamp {
@@ -78,7 +77,7 @@ impl Credentials {
     /// A line with the time of receipt, which readers of PEM pass over, then key and certificate.
     fn encode(&self) -> String {
         let received = self.received.micros();
-        format!("{RECEIVED}{received}\n{}{}", self.key.expose(), pem(&self.certificate))
+        format!("{RECEIVED}{received}\n{}{}", self.key.expose(), to_pem(&self.certificate))
     }
 
     fn decode(text: &str) -> Result<Self, &'static str> {
@@ -134,7 +133,7 @@ impl IdentityStore {
         membership: &Membership,
         credentials: &Credentials,
     ) -> Result<(), StoreError> {
-        self.write(AUTHORITY, &pem(&membership.authority))?;
+        self.write(AUTHORITY, &to_pem(&membership.authority))?;
         self.save_credentials(credentials)?;
         let written = Written {
             rack: membership.rack.uuid(),
@@ -159,17 +158,6 @@ impl IdentityStore {
         let path = self.folder.join(name);
         durable::write(&path, text.as_bytes()).map_err(StoreError::io(&path))
     }
-}
-
-/// A certificate as text (RFC 7468).
-fn pem(der: &[u8]) -> String {
-    let digits = BASE64_STANDARD.encode(der);
-    let lines: Vec<&str> = digits
-        .as_bytes()
-        .chunks(64)
-        .map(|line| std::str::from_utf8(line).expect("base64 is ASCII"))
-        .collect();
-    format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
 }
 
 fn damaged(path: &Path, what: impl std::fmt::Display) -> StoreError {
