@@ -68,6 +68,8 @@ pub enum JoinError {
     Taken(String),
     #[error("name: {value:?} {rule}; give the token a name: hostler rack token create --name NAME")]
     Name { value: String, rule: String },
+    #[error("this certificate was revoked meanwhile; join again with a new token")]
+    NotGood,
     #[error(transparent)]
     Authority(#[from] AuthorityError),
     #[error(transparent)]
@@ -152,11 +154,17 @@ fn token(tx: &mut Tx<'_>, joining: &Joining) -> Result<Saved<RackToken>, JoinErr
 
 pub async fn renew(
     region: &Region,
-    rack: RackId,
+    identity: RackIdentity,
     request: Vec<u8>,
     signing: Signing,
 ) -> Result<Issued, JoinError> {
+    let RackIdentity { rack, serial, .. } = identity;
     write(region, actor(rack), move |tx| {
+        // Locked before it is looked at: whoever revokes at this moment goes first and is seen, or waits and revokes the new certificate too.
+        names::lock(tx.conn, vec![(Rack::TABLE, rack.uuid())])?;
+        if certificates::standing(tx.conn, rack, &serial)? != Standing::Good {
+            return Err(JoinError::NotGood);
+        }
         let issued = signing.authority.sign_rack(rack, &request, signing.lifetime, tx.now)?;
         certificates::record(tx.conn, rack, &issued, tx.now)?;
         super::observe::<Rack>(tx, rack.cast(), "rack.renewed", "", |rack| {
@@ -184,6 +192,8 @@ async fn write<T: Send + 'static>(
 pub fn revoke(tx: &mut Tx<'_>, id: &str) -> Result<v1::Rack, OperationError> {
     authorise(tx.actor, Rack::NOUN, Verb::Revoke)?;
     let saved = super::find::<Rack>(tx.conn, id)?;
+    // A renewal of the same moment is over, or sees this.
+    names::lock(tx.conn, vec![(Rack::TABLE, saved.id.uuid())])?;
     let certificates = certificates::revoke(tx.conn, saved.id.cast(), tx.now)?;
     let detail = format!("certificates revoked: {certificates}");
     let revoked = super::observe::<Rack>(tx, saved.id, "rack.revoked", &detail, |rack| {

@@ -55,9 +55,10 @@ impl v1::enrol_server::Enrol for Racks {
         let (identity, _) = self.admit(&request).await?;
         let request = request.into_inner().signing_request;
         let signing = self.signing.clone();
-        let issued = rack::renew(&self.region, identity.rack, request, signing).await;
+        let rack = identity.rack;
+        let issued = rack::renew(&self.region, identity, request, signing).await;
         let issued = issued.map_err(refusal)?;
-        tracing::info!(rack = %identity.rack, serial = %issued.serial, "certificate renewed");
+        tracing::info!(%rack, serial = %issued.serial, "certificate renewed");
         Ok(Response::new(v1::RenewResponse { certificate: issued.certificate.to_vec() }))
     }
 }
@@ -70,6 +71,7 @@ fn reason(error: &JoinError) -> Option<String> {
         | JoinError::Unusable(_)
         | JoinError::Taken(_)
         | JoinError::Name { .. }
+        | JoinError::NotGood
         | JoinError::Authority(_)
         | JoinError::Operation(_) => Some(error.to_string()),
     }
@@ -81,6 +83,7 @@ fn refusal(error: JoinError) -> Status {
         JoinError::UnknownToken
         | JoinError::Unusable(_)
         | JoinError::Taken(_)
+        | JoinError::NotGood
         | JoinError::Name { .. } => Status::permission_denied(error.to_string()),
         JoinError::Authority(AuthorityError::Request(_) | AuthorityError::Key) => {
             Status::invalid_argument(format!("signing_request: {error}"))
