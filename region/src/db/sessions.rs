@@ -72,13 +72,14 @@ pub fn close(conn: &mut Conn, rack: RackId, session: Uuid) -> Result<bool, DbErr
     Ok(closed > 0)
 }
 
-/// The stream is alive.
-pub fn touch(conn: &mut Conn, session: Uuid, now: Timestamp) -> Result<(), DbError> {
-    sql_query("UPDATE rack_sessions SET last_seen = $1 WHERE session = $2")
-        .bind::<sql_types::BigInt, _>(now.micros())
-        .bind::<sql_types::Binary, _>(session.as_bytes().to_vec())
-        .execute(conn)?;
-    Ok(())
+/// The stream is alive. False: it was closed, or a newer one has the row.
+pub fn touch(conn: &mut Conn, session: Uuid, now: Timestamp) -> Result<bool, DbError> {
+    let touched =
+        sql_query("UPDATE rack_sessions SET last_seen = $1 WHERE session = $2 AND connected")
+            .bind::<sql_types::BigInt, _>(now.micros())
+            .bind::<sql_types::Binary, _>(session.as_bytes().to_vec())
+            .execute(conn)?;
+    Ok(touched > 0)
 }
 
 /// Streams that no living region speaks for.

@@ -62,6 +62,13 @@ impl Registry {
         }
     }
 
+    /// This stream and no newer one.
+    pub fn end_stream(&self, rack: RackId, session: Uuid) {
+        if let Some(own) = self.lock().get(&rack).filter(|own| own.id == session) {
+            own.end.cancel();
+        }
+    }
+
     /// Every rack with its stream's id.
     pub fn sessions(&self) -> Vec<(RackId, Uuid)> {
         self.lock().iter().map(|(rack, session)| (*rack, session.id)).collect()
@@ -130,7 +137,11 @@ mod tests {
         registry.enter(rack, newer.clone());
         assert!(older.end.is_cancelled() && !newer.end.is_cancelled());
         registry.leave(rack, older.id);
+        registry.end_stream(rack, older.id);
         assert_eq!(registry.sessions(), [(rack, newer.id)]);
+        assert!(!newer.end.is_cancelled());
+        registry.end_stream(rack, newer.id);
+        assert!(newer.end.is_cancelled());
         registry.leave(rack, newer.id);
         assert!(registry.sessions().is_empty());
     }

@@ -18,10 +18,19 @@ pub async fn run(context: Context) -> Result<(), OperationError> {
     let own: Vec<_> = region.racks.sessions();
     if !own.is_empty() {
         // No event, so nobody is rung.
-        let touch = move |conn: &mut Conn| -> Result<(), DbError> {
-            own.iter().try_for_each(|(_, session)| sessions::touch(conn, *session, now))
+        let touch = move |conn: &mut Conn| -> Result<Vec<_>, DbError> {
+            let mut closed = Vec::new();
+            for (rack, session) in &own {
+                if !sessions::touch(conn, *session, now)? {
+                    closed.push((*rack, *session));
+                }
+            }
+            Ok(closed)
         };
-        region.db.transaction(touch).await?;
+        for (rack, session) in region.db.transaction(touch).await? {
+            tracing::warn!(%rack, "its stream was taken for lost, or another has taken its place; it is to connect anew");
+            region.racks.end_stream(rack, session);
+        }
     }
     let before = now.shifted(-i64::try_from(SILENCE.as_micros()).unwrap_or(i64::MAX));
     for (rack, session) in silent(&context, before).await? {
