@@ -4,7 +4,7 @@ pub mod liveness;
 pub mod rack_configs;
 pub mod retention;
 
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, FutureExt};
 use runtime::telemetry::Causes;
 use std::{
     convert::Infallible,
@@ -112,7 +112,11 @@ async fn woken(follower: &mut Option<Follower>, kinds: &[&str]) {
     };
     loop {
         match own.next().await {
-            Ok(event) if kinds.contains(&event.kind.as_str()) => return,
+            Ok(event) if kinds.contains(&event.kind.as_str()) => {
+                // One pass for all that is known by now: a thousand subnets made at once are not a thousand passes.
+                while let Some(Ok(_)) = own.next().now_or_never() {}
+                return;
+            }
             Ok(_) => {}
             Err(_) => break,
         }
