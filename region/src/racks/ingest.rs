@@ -94,7 +94,7 @@ const LONGEST_RETRY: Duration = Duration::from_secs(5);
 
 /// Times become region's: the rack's clock as it sent the batch is held against ours as it came.
 fn read(batch: &Batch) -> Facts {
-    let shift = batch.received.micros() - batch.facts.sent_at;
+    let shift = batch.received.micros().saturating_sub(batch.facts.sent_at);
     let mut leases = Vec::with_capacity(batch.facts.leases.len());
     for fact in &batch.facts.leases {
         match LeaseChanged::try_from(fact.clone()) {
