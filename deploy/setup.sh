@@ -25,11 +25,14 @@ need_rust() {
     die "rustc $have is too old, $wanted or newer is needed: run 'rustup update', then this again"
 }
 
-# need_commands COMMAND:PACKAGE...  Installs the packages of those commands that are missing.
-need_commands() {
+# need COMMAND:PACKAGE or /FILE:PACKAGE...  Installs the packages of what is missing.
+need() {
   local pair packages=()
   for pair in "$@"; do
-    command -v "${pair%%:*}" >/dev/null || packages+=("${pair##*:}")
+    case $pair in
+    /*) [ -e "${pair%%:*}" ] || packages+=("${pair##*:}") ;;
+    *) command -v "${pair%%:*}" >/dev/null || packages+=("${pair##*:}") ;;
+    esac
   done
   if [ "${#packages[@]}" -gt 0 ]; then install "${packages[@]}"; fi
 }
@@ -59,6 +62,7 @@ install_quietly() {
   fi
 }
 
-BUILD_TOOLS=(cc:gcc ld:binutils make:make)
+# gcc only recommends the headers, and recommendations are not followed.
+BUILD_TOOLS=(cc:gcc ld:binutils make:make /usr/include/stdio.h:libc6-dev)
 LAB_TOOLS=(ip:iproute2 ethtool:ethtool ping:iputils-ping busybox:busybox dhclient:isc-dhcp-client
   dhcpcd:dhcpcd-base dhcrelay:isc-dhcp-relay ps:procps setpriv:util-linux)
