@@ -4,3 +4,4 @@ pub mod demo;
 pub mod fake_rack;
 pub mod fake_region;
 pub mod lab;
+pub mod link_bench;

@@ -14,7 +14,16 @@ pub struct Postgres {
     logs: PathBuf,
     /// Not in the lab's folder: the user who runs it may be kept out of our home.
     folder: TempDir,
+    fsync: Fsync,
     pub process: Process,
+}
+
+/// Whether a commit is on the disk before it is answered.
+#[derive(Clone, Copy)]
+enum Fsync {
+    On,
+    /// Nothing in it outlives the story, whose crashes are of processes and not of the machine.
+    Off,
 }
 
 /// PostgreSQL refuses to be run by root.
@@ -24,6 +33,15 @@ const READY: Duration = Duration::from_secs(30);
 impl Postgres {
     /// Listens on every address of the node.
     pub fn new(node: &Node, logs: &Path) -> anyhow::Result<Self> {
+        Self::of(node, logs, Fsync::Off)
+    }
+
+    /// The same, for who measures it.
+    pub fn durable(node: &Node, logs: &Path) -> anyhow::Result<Self> {
+        Self::of(node, logs, Fsync::On)
+    }
+
+    fn of(node: &Node, logs: &Path, fsync: Fsync) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("hostler-postgres-").tempdir()?;
         let nobody = nix::unistd::User::from_name("nobody")?.context("there is a user nobody")?;
         nix::unistd::chown(folder.path(), Some(nobody.uid), Some(nobody.gid))?;
@@ -33,8 +51,8 @@ impl Postgres {
         // Anybody in the lab may come in.
         let rules = "host all all 0.0.0.0/0 trust\nhost all all ::/0 trust\n";
         std::fs::write(data.join("pg_hba.conf"), rules)?;
-        let process = run(node, logs, folder.path())?;
-        Ok(Self { node: node.clone(), logs: logs.into(), folder, process })
+        let process = run(node, logs, (folder.path(), fsync))?;
+        Ok(Self { node: node.clone(), logs: logs.into(), folder, fsync, process })
     }
 
     /// Ends every connection and itself, in order.
@@ -45,18 +63,17 @@ impl Postgres {
     }
 
     pub fn start(&mut self) -> anyhow::Result<()> {
-        self.process = run(&self.node, &self.logs, self.folder.path())?;
+        self.process = run(&self.node, &self.logs, (self.folder.path(), self.fsync))?;
         Ok(())
     }
 }
 
-fn run(node: &Node, logs: &Path, folder: &Path) -> anyhow::Result<Process> {
-    let settings = [
-        "listen_addresses=*",
-        "max_connections=200",
-        // Nothing in it outlives the story, whose crashes are of processes and not of the machine.
-        "fsync=off",
-    ];
+fn run(node: &Node, logs: &Path, (folder, fsync): (&Path, Fsync)) -> anyhow::Result<Process> {
+    let fsync = match fsync {
+        Fsync::On => "fsync=on",
+        Fsync::Off => "fsync=off",
+    };
+    let settings = ["listen_addresses=*", "max_connections=200", fsync];
     let mut command = as_nobody(node.command(AS_NOBODY[0]), "postgres")?;
     command.arg("-D").arg(data(folder)).args(["-k", ""]);
     for setting in settings {

@@ -1,6 +1,7 @@
 //! Hundreds of DHCP clients on one interface, each with a hardware address of its own inside its packets. One socket sends for all; another reads
 //! whole frames, so that it also hears answers to hardware addresses that the interface does not have.
 
+pub mod paced;
 mod packet;
 
 use super::{Node, machine::INTERFACE, until};
@@ -96,24 +97,12 @@ enum State {
 impl Swarm {
     /// `family` tells the hardware addresses of several swarms apart.
     pub fn new(node: &Node, family: u8, count: u16) -> anyhow::Result<Self> {
-        node.run(&["ip", "link", "set", INTERFACE, "promisc", "on"])?;
-        let (mouth, ear) = inside(node, || {
-            let mouth = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 68))?;
-            mouth.set_broadcast(true)?;
-            setsockopt(&mouth, BindToDevice, &INTERFACE.into())?;
-            let all = (SockFlag::SOCK_CLOEXEC, SockProtocol::EthAll);
-            let ear = socket(AddressFamily::Packet, SockType::Raw, all.0, all.1)?;
-            setsockopt(&ear, ReceiveTimeout, &TimeVal::milliseconds(TICK_MS))?;
-            Ok((mouth, File::from(ear)))
-        })?;
-        let clients = (0..count).map(|at| {
-            let [high, low] = at.to_be_bytes();
-            Client {
-                mac: [0x02, 0x5a, family, 0, high, low],
-                state: State::Selecting,
-                transaction: 0,
-                sent: None,
-            }
+        let (mouth, ear) = sockets(node)?;
+        let clients = (0..count).map(|at| Client {
+            mac: mac(family, at),
+            state: State::Selecting,
+            transaction: 0,
+            sent: None,
         });
         Ok(Self {
             node: node.clone(),
@@ -267,6 +256,25 @@ impl Client {
     fn settled(&self) -> bool {
         matches!(self.state, State::Bound(_))
     }
+}
+
+/// The mouth and the ear of clients on this node.
+fn sockets(node: &Node) -> anyhow::Result<(UdpSocket, File)> {
+    node.run(&["ip", "link", "set", INTERFACE, "promisc", "on"])?;
+    inside(node, || {
+        let mouth = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 68))?;
+        mouth.set_broadcast(true)?;
+        setsockopt(&mouth, BindToDevice, &INTERFACE.into())?;
+        let all = (SockFlag::SOCK_CLOEXEC, SockProtocol::EthAll);
+        let ear = socket(AddressFamily::Packet, SockType::Raw, all.0, all.1)?;
+        setsockopt(&ear, ReceiveTimeout, &TimeVal::milliseconds(TICK_MS))?;
+        Ok((mouth, File::from(ear)))
+    })
+}
+
+fn mac(family: u8, at: u16) -> Mac {
+    let [high, low] = at.to_be_bytes();
+    [0x02, 0x5a, family, 0, high, low]
 }
 
 /// Does something on a thread that has entered the node's namespace; sockets that it makes stay there.
