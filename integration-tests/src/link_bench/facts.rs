@@ -11,9 +11,10 @@ use runtime::clock::Clock;
 use std::time::{Duration, Instant};
 
 const RACKS: u8 = 4;
-/// What a real rack sends at once, and how many of those ahead of region's word.
+/// What a real rack sends at once.
 const BATCH: u64 = 512;
-const AHEAD: u64 = 8;
+/// Batches of each rack that region has not recorded yet: enough that it is never idle. A real rack goes further, which would only fill region's queue here.
+const AHEAD: u64 = 2;
 const TIME: Duration = Duration::from_secs(10);
 /// Each rack has its part of 100.64.0.0/10, which is more than it can use up.
 const FIRST: u32 = 0x6440_0000;
