@@ -258,24 +258,24 @@ async fn a_change_is_previewed_then_applied_and_refused_when_another_came_first(
         let blank = browser.get(&format!("{page}?do=update")).await;
         let (revision, request) = (blank.input("revision"), blank.input("request_id"));
         let typed = format!(
-            "vrf=default&vlan=dc1/10&cidr=10.0.0.0/24&gateway=10.0.0.1&dns_servers=10.0.0.53&managed=false\
+            "vrf=default&vlan=dc1/10&cidr=10.0.0.0/24&gateway=10.0.0.1&dns_servers=192.0.2.53&managed=false\
              &revision={revision}&request_id={request}&message=why+not"
         );
         let preview = browser.post(&format!("{page}?do=preview"), &typed).await;
         assert_eq!(preview.status, StatusCode::OK, "{}", preview.body);
         assert!(preview.body.contains("1 field"), "{}", preview.body);
-        assert!(preview.body.contains("10.0.0.53"));
+        assert!(preview.body.contains("192.0.2.53"));
         let shown = browser.get(page).await.body;
-        assert!(!shown.contains("10.0.0.53"), "a preview saves nothing");
+        assert!(!shown.contains("192.0.2.53"), "a preview saves nothing");
         let answer = browser.post(&format!("{page}?do=update"), &typed).await;
         assert_eq!(answer.leads_to(), page, "{}", answer.body);
         let shown = browser.get(page).await.body;
-        assert!(shown.contains("10.0.0.53") && shown.contains("why not"), "{shown}");
-        let late = typed.replace(&request, "another").replace("10.0.0.53", "10.0.0.54");
+        assert!(shown.contains("192.0.2.53") && shown.contains("why not"), "{shown}");
+        let late = typed.replace(&request, "another").replace("192.0.2.53", "192.0.2.54");
         for verb in ["preview", "update"] {
             let answer = browser.post(&format!("{page}?do={verb}"), &late).await;
             assert_eq!(answer.status, StatusCode::CONFLICT);
-            assert_eq!(answer.input("dns_servers"), "10.0.0.54");
+            assert_eq!(answer.input("dns_servers"), "192.0.2.54");
             assert_eq!(answer.input("revision"), (revision.parse::<i64>().unwrap() + 1).to_string());
         }
     })
@@ -352,6 +352,126 @@ async fn what_strangers_write_is_text() {
         ] {
             let body = browser.get(path).await.body;
             assert!(!body.contains("<script>alert") && !body.contains("<img src=x"), "{path}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_page_opens_and_nothing_on_it_is_anybodys_code() {
+    on_both(async |world| {
+        world.network().await;
+        world.lease("10.0.0.150", "</td><script>alert(1)</script>").await;
+        let mut browser = world.signed_in("admin").await;
+        for path in [
+            "/",
+            "/events",
+            "/events?filter=kind%3Dsubnet",
+            "/events?filter=nonsense%3D1",
+            "/audit",
+            "/audit?actor=test",
+            "/system",
+            "/racks",
+            "/leases",
+            "/leases/10.0.0.150",
+            "/users/admin",
+            "/leases?columns=host_name&columns=mac",
+            "/find?q=10.0.0",
+            "/subnets/10.0.0.0/24?a=10.0.0.150",
+            "/subnets/10.0.0.0/24?tab=ranges",
+            "/subnets/10.0.0.0/24?tab=reservations",
+            "/subnets/10.0.0.0/24?tab=options",
+            "/subnets/10.0.0.0/24?tab=changes",
+            "/rack-tokens",
+            "/ranges/10.0.0.100-10.0.0.199",
+            "/tokens?do=create",
+            "/users/admin?do=set-password",
+            "/leases/10.0.0.150?do=release",
+            "/vrfs",
+            "/account",
+        ] {
+            let answer = browser.get(path).await;
+            assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.body);
+            assert!(!answer.body.contains("<script>alert"), "{path}");
+            assert!(answer.body.contains("<h1>") && answer.body.contains("</html>"), "{path}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_shows_in_its_subnets_map() {
+    on_both(async |world| {
+        world.network().await;
+        world.lease("10.0.0.150", "kestrel").await;
+        let mut browser = world.signed_in("viewer").await;
+        let page = browser.get("/subnets/10.0.0.0/24").await.body;
+        assert!(page.contains("data-what=\"leased, kestrel, 52:54:00:00:00:01\""), "{page}");
+        assert!(page.contains("1 of 100"), "{page}");
+        let overview = browser.get("/").await.body;
+        assert!(overview.contains("1 <span class=\"muted\">of 100"), "{overview}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_box_finds_what_has_a_name() {
+    on_both(async |world| {
+        world.network().await;
+        world.lease("10.0.0.150", "kestrel").await;
+        let mut browser = world.signed_in("viewer").await;
+        for (typed, expected) in [
+            ("52:54:00:00:00:01", "/leases/10.0.0.150"),
+            ("kestrel", "/leases/10.0.0.150"),
+            ("10.0.0.0/24", "/subnets/10.0.0.0/24"),
+            ("10.0.0.7", "/subnets/10.0.0.0/24"),
+            ("dc1/10", "/vlans/dc1/10"),
+        ] {
+            let answer = browser.get(&format!("/find?q={}", form(typed))).await;
+            assert_eq!(answer.leads_to(), expected, "{typed}");
+        }
+        let json = browser.get("/find?as=json&q=dc1").await.body;
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        let pages: Vec<_> = json.as_array().unwrap().iter().map(|hit| &hit["page"]).collect();
+        assert_eq!(pages, ["/fabrics/dc1", "/vlans/dc1/10"]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_is_set_on_its_page() {
+    on_both(async |world| {
+        world.create("user", "name=otto role=viewer").await.unwrap();
+        let mut admin = world.signed_in("admin").await;
+        let page = "/users/otto?do=set-password";
+        let answer = admin.post(page, "password=short").await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert!(answer.body.contains("at least 12 characters"), "{}", answer.body);
+        let mut otto = admin.other();
+        assert_eq!(otto.sign_in("otto").await.status, StatusCode::UNAUTHORIZED);
+        let answer = admin.post(page, &format!("password={}", form(PASSWORD))).await;
+        assert_eq!(answer.leads_to(), "/users/otto");
+        assert_eq!(otto.sign_in("otto").await.status, StatusCode::SEE_OTHER);
+        assert_eq!(
+            otto.post(page, "password=correct+horse+battery").await.status,
+            StatusCode::FORBIDDEN
+        );
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_is_told_once() {
+    on_both(async |world| {
+        let mut browser = world.signed_in("admin").await;
+        let made = browser.post("/tokens?do=create", "name=ci&role=viewer").await;
+        assert_eq!(made.status, StatusCode::OK);
+        let secret = made.body.split("hostler-").nth(1).unwrap().split('<').next().unwrap();
+        assert!(secret.len() > 40, "{secret}");
+        for path in
+            ["/tokens/ci", "/tokens", "/audit", "/events", "/tokens?as=json", "/tokens?as=csv"]
+        {
+            assert!(!browser.get(path).await.body.contains(secret), "{path}");
         }
     })
     .await;

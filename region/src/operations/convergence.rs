@@ -34,6 +34,13 @@ pub fn touched(
     Ok(Some(stamped.iter().map(|wanted| view.progress(wanted)).collect()))
 }
 
+/// Every scope of every rack, as it is now.
+pub fn scopes(tx: &mut Tx<'_>) -> Result<Vec<v1::ScopeProgress>, OperationError> {
+    authorise(tx.actor, "convergence", Verb::Overview)?;
+    let view = View::load(tx)?;
+    Ok(scopes::wanted(tx.conn)?.iter().map(|wanted| view.progress(wanted)).collect())
+}
+
 pub fn overview(tx: &mut Tx<'_>) -> Result<v1::OverviewResponse, OperationError> {
     authorise(tx.actor, "convergence", Verb::Overview)?;
     let mut behind: BTreeMap<RackId, Vec<v1::ScopeProgress>> = BTreeMap::new();

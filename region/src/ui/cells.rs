@@ -126,7 +126,9 @@ pub(super) fn of(field: &Field, item: &DynamicMessage, now: Timestamp) -> Cell {
         return time(&field.name, at, now);
     }
     let text = field.show(item);
-    if text.is_empty() {
+    // Zero of a number is what nobody gave, but for the VLAN that has no tag.
+    let unset = matches!(*value, Value::U32(0)) && field.name != "vid";
+    if text.is_empty() || unset {
         Cell::Empty
     } else if !field.refers_to.is_empty() {
         Cell::Link(page_of(&field.refers_to, &text), text)

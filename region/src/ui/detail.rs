@@ -14,6 +14,7 @@ use super::{
     cells::{self, Cell, Pair},
     frame::{self, Frame},
     history::{self, Change},
+    own,
     query::Query,
     visitor::Visitor,
     words,
@@ -36,6 +37,7 @@ struct DetailPage {
     changes: Vec<Change>,
     edit: Option<String>,
     delete: Option<String>,
+    own: Vec<(&'static str, String)>,
     made: Vec<Pair>,
 }
 
@@ -74,6 +76,9 @@ pub(super) async fn show(
         .live(&topics, cursor);
     let may = |verb| kind.has(&format!("{verb:?}")) && frame::may(&visitor, verb, &kind.noun);
     let edit = may(Verb::Update).then(|| query.with(&[("do", "update")]));
+    let own = own::OWN.iter().filter(|own| own.noun == kind.noun);
+    let own = own.filter(|own| frame::may(&visitor, own.verb, own.noun));
+    let own = own.map(|own| (own.label, query.with(&[("do", own.name)]))).collect();
     let delete = may(Verb::Delete).then(|| query.with(&[("do", "delete")]));
     frame::render(&DetailPage {
         frame,
@@ -83,6 +88,7 @@ pub(super) async fn show(
         changes,
         edit,
         delete,
+        own,
         made: made(&item, now),
         key,
     })

@@ -112,7 +112,7 @@ fn navigation(visitor: &Visitor, here: &str) -> Vec<Group> {
 
 fn may_see(visitor: &Visitor, path: &str) -> bool {
     match path {
-        "" => true,
+        "" | "audit" | "system" => true,
         _ => describe::kind(path)
             .is_some_and(|kind| authorise(&visitor.actor, &kind.noun, Verb::List).is_ok()),
     }

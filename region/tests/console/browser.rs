@@ -4,10 +4,24 @@ use axum::{
     Router,
     body::{Body, to_bytes},
 };
+use common::{
+    RackId,
+    report::{Client, FactClass, LeaseChanged, LeaseState},
+};
 use http::{HeaderMap, Request, StatusCode, header};
 use proto::v1;
-use region::{Region, operations::user, resources, ui};
+use region::{
+    Region,
+    db::positions::Outbox,
+    operations::{
+        self, Tx,
+        lease::{self, Facts},
+        user,
+    },
+    resources, ui,
+};
 use tower::ServiceExt;
+use uuid::Uuid;
 
 use crate::support::{World, admin, item};
 
@@ -125,6 +139,36 @@ impl World {
             .await
             .unwrap();
         resource.kind().field("secret").unwrap().show(&made)
+    }
+
+    /// A client of the network has this address for an hour.
+    pub(crate) async fn lease(&self, address: &str, host_name: &str) {
+        let find = |tx: &mut Tx<'_>| operations::find::<plan::Vlan>(tx.conn, "dc1/10");
+        let vlan = self.region.read(&admin(), find).await.unwrap();
+        let now = self.region.clock.now();
+        let lease = LeaseChanged {
+            number: 1,
+            vlan: vlan.id.cast(),
+            address: address.parse().unwrap(),
+            state: LeaseState::Bound,
+            client: Client {
+                identifier: Vec::new(),
+                hardware_type: 1,
+                hardware: vec![0x52, 0x54, 0, 0, 0, 1],
+            },
+            host_name: host_name.as_bytes().to_vec(),
+            relay_information: Vec::new(),
+            started: now,
+            ends: now.shifted(3600 * 1_000_000),
+        };
+        let outbox = Outbox {
+            rack: RackId::new(Uuid::from_u128(7)),
+            incarnation: Uuid::from_u128(8),
+            class: FactClass::Lease,
+        };
+        let rack = "rack1".into();
+        let facts = Facts { outbox, rack, leases: vec![lease], newest: 1, snapshot: None };
+        lease::record(&self.region, vec![facts]).await.unwrap();
     }
 
     pub(crate) async fn signed_in(&self, role: &str) -> Browser {

@@ -1,0 +1,145 @@
+//! How much of the network is used: who has which address of a subnet, and which subnets run out.
+
+use common::{Cidr, Id, Timestamp};
+use plan::{Range, Subnet};
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv6Addr},
+    sync::{Arc, Mutex, PoisonError},
+};
+use uuid::Uuid;
+
+use super::{OperationError, Tx};
+use crate::{
+    auth::{Verb, authorise},
+    db::{
+        condition::Condition,
+        names::Names,
+        stored::{Query, Stored},
+        usage,
+    },
+};
+
+/// One address that a client has, or that was found in use.
+#[derive(Clone, Debug)]
+pub struct Held {
+    pub address: IpAddr,
+    /// bound or declined
+    pub state: String,
+    pub mac: String,
+    pub host_name: String,
+    pub key: String,
+}
+
+pub fn held(tx: &mut Tx<'_>, subnet: Id<Subnet>) -> Result<Vec<Held>, OperationError> {
+    authorise(tx.actor, "lease", Verb::List)?;
+    let rows = usage::held(tx.conn, subnet.uuid(), tx.now)?;
+    let held = |row: usage::HeldRow| {
+        Some(Held {
+            address: address(&row.address)?,
+            state: row.state,
+            mac: row.mac,
+            host_name: row.host_name,
+            key: row.key,
+        })
+    };
+    Ok(rows.into_iter().filter_map(held).collect())
+}
+
+/// Leases in each block of an IPv4 prefix, by the block's first address; blocks are 8, 16 or 24 bits long.
+pub fn held_by_block(
+    tx: &mut Tx<'_>,
+    subnet: Id<Subnet>,
+    length: u8,
+) -> Result<HashMap<u32, u64>, OperationError> {
+    authorise(tx.actor, "lease", Verb::List)?;
+    let bytes = 12 + i32::from(length) / 8;
+    let rows = usage::held_by_block(tx.conn, subnet.uuid(), bytes, tx.now)?;
+    let block = |(mut bytes, count): (Vec<u8>, i64)| {
+        bytes.resize(16, 0);
+        match address(&bytes)? {
+            IpAddr::V4(first) => Some((u32::from(first), count.cast_unsigned())),
+            IpAddr::V6(_) => None,
+        }
+    };
+    Ok(rows.into_iter().filter_map(block).collect())
+}
+
+fn address(bytes: &[u8]) -> Option<IpAddr> {
+    let bytes: [u8; 16] = bytes.try_into().ok()?;
+    Some(Ipv6Addr::from(bytes).to_canonical())
+}
+
+/// A subnet with dynamic addresses, and how many of them are leased.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fill {
+    pub subnet: String,
+    pub cidr: Cidr,
+    pub held: u64,
+    pub dynamic: u64,
+}
+
+impl Fill {
+    /// Leases of reservations outside the ranges may make it more than all.
+    pub fn share(&self) -> u64 {
+        (self.held * 100 / self.dynamic.max(1)).min(100)
+    }
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Usage {
+    pub leases: u64,
+    /// The fullest first.
+    pub fills: Vec<Fill>,
+}
+
+/// Counting walks every lease, so that all who look within a few seconds get one count.
+#[derive(Clone, Default)]
+pub struct Counted(Arc<Mutex<Option<(Timestamp, Arc<Usage>)>>>);
+
+const GOOD_FOR: i64 = 3 * 1_000_000;
+
+impl Counted {
+    pub fn usage(&self, tx: &mut Tx<'_>) -> Result<Arc<Usage>, OperationError> {
+        authorise(tx.actor, "lease", Verb::List)?;
+        let fresh = |at: Timestamp| tx.now.micros() - at.micros() < GOOD_FOR;
+        if let Some((at, usage)) = &*self.0.lock().unwrap_or_else(PoisonError::into_inner)
+            && fresh(*at)
+        {
+            return Ok(usage.clone());
+        }
+        let usage = Arc::new(count(tx)?);
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((tx.now, usage.clone()));
+        Ok(usage)
+    }
+}
+
+fn count(tx: &mut Tx<'_>) -> Result<Usage, OperationError> {
+    let held = usage::held_by_subnet(tx.conn, tx.now)?;
+    let dynamic = Range::load(tx.conn, Query::all(vec![Condition::equal("dynamic", true)]))?;
+    let mut sizes: HashMap<Uuid, u64> = HashMap::new();
+    for range in &dynamic {
+        let size = range.value.addresses().map_or(0, |range| range.count());
+        let of = sizes.entry(range.value.subnet.uuid()).or_default();
+        *of = of.saturating_add(u64::try_from(size).unwrap_or(u64::MAX));
+    }
+    let mut counts: Vec<(Uuid, u64, u64)> = sizes
+        .into_iter()
+        .map(|(subnet, size)| (subnet, held.get(&subnet).copied().unwrap_or_default(), size))
+        .collect();
+    counts.sort_by_key(|(subnet, held, size)| {
+        (std::cmp::Reverse(u128::from(*held) * 1000 / u128::from((*size).max(1))), *subnet)
+    });
+    counts.truncate(FULLEST);
+    let mut names = Names::default();
+    names.learn(tx.conn, counts.iter().map(|(subnet, ..)| (Subnet::TABLE, *subnet)))?;
+    let mut fills = Vec::new();
+    for (subnet, held, dynamic) in counts {
+        let Some(found) = Subnet::find(tx.conn, Id::new(subnet))? else { continue };
+        fills.push(Fill { subnet: names.key(subnet), cidr: found.value.cidr, held, dynamic });
+    }
+    Ok(Usage { leases: held.values().sum(), fills })
+}
+
+/// As many as somebody looks through.
+const FULLEST: usize = 8;

@@ -1,0 +1,200 @@
+//! The first page: what needs a person, then how things are.
+
+use askama::Template;
+use axum::{extract::State, response::Response};
+use common::Timestamp;
+use proto::v1::Progress;
+
+use super::{
+    Console, Fault,
+    cells::{Tone, page_of},
+    eventlog::{self, EventLine},
+    frame::{self, Frame},
+    racks::{self, Badge},
+    visitor::Visitor,
+    words,
+};
+use crate::{
+    events,
+    operations::{
+        fleet::{self, Member},
+        usage::Fill,
+    },
+};
+
+#[derive(Template)]
+#[template(path = "dashboard.html")]
+struct DashboardPage {
+    frame: Frame,
+    headline: String,
+    sentence: String,
+    exceptions: Vec<Exception>,
+    numbers: Vec<(&'static str, String, String)>,
+    badge: Badge,
+    racks: Vec<(Tone, String, String, &'static str, String)>,
+    fills: Vec<FillRow>,
+    warnings: Vec<EventLine>,
+    latest: Vec<EventLine>,
+    is_new: bool,
+}
+
+struct Exception {
+    tone: Tone,
+    word: &'static str,
+    what: String,
+    page: String,
+    why: String,
+    act: &'static str,
+}
+
+struct FillRow {
+    page: String,
+    cidr: String,
+    held: String,
+    dynamic: String,
+    share: u64,
+    class: &'static str,
+}
+
+const NEWEST: i32 = 8;
+
+pub(super) async fn show(
+    State(console): State<Console>,
+    visitor: Visitor,
+) -> Result<Response, Fault> {
+    let counted = console.counted.clone();
+    let read = console.region.read(&visitor.actor, move |tx| {
+        Ok((
+            events::now(tx.conn)?,
+            fleet::fleet(tx)?,
+            counted.usage(tx)?,
+            eventlog::newest(tx, "level!=info", NEWEST)?,
+            eventlog::newest(tx, "", NEWEST)?,
+        ))
+    });
+    let (cursor, members, usage, warnings, latest) = read.await?;
+    let now = console.region.clock.now();
+    let mut exceptions: Vec<Exception> =
+        members.iter().flat_map(|member| of_rack(member, now)).collect();
+    exceptions.extend(usage.fills.iter().filter_map(of_subnet));
+    exceptions.sort_by_key(|exception| match exception.tone {
+        Tone::Bad => 0,
+        Tone::Warn => 1,
+        Tone::Unknown | Tone::Ok | Tone::Info | Tone::Hold | Tone::Off => 2,
+    });
+    let connected = members.iter().filter(|member| member.rack.connected).count();
+    let refusing =
+        members.iter().filter(|member| member.with(Progress::Refused).next().is_some()).count();
+    let numbers = vec![
+        ("Racks connected", connected.to_string(), format!("of {}", members.len())),
+        ("Racks that refuse", refusing.to_string(), "a configuration".into()),
+        ("Active leases", words::number(i128::from(usage.leases)), "bound and not over".into()),
+    ];
+    frame::render(&DashboardPage {
+        headline: headline(exceptions.len()),
+        sentence: match (exceptions.is_empty(), members.is_empty()) {
+            (_, true) => "No rack has joined yet, so nobody answers DHCP.".into(),
+            (true, _) => "Every rack is there and has what region wants.".into(),
+            (false, _) => "Racks go on serving what they accepted last.".into(),
+        },
+        badge: racks::badge(&members),
+        racks: members.iter().map(tile).collect(),
+        is_new: members.is_empty(),
+        numbers,
+        fills: usage.fills.iter().map(fill).collect(),
+        warnings,
+        latest,
+        exceptions,
+        frame: Frame::new(&visitor, &[("Overview", "/")], now)
+            .command("hostler rack list; hostler event list --filter 'level!=info'")
+            .live(&["event"], cursor),
+    })
+}
+
+fn headline(count: usize) -> String {
+    const WORDS: [&str; 10] =
+        ["Nothing", "One thing", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine"];
+    match (count, WORDS.get(count)) {
+        (0 | 1, Some(word)) => format!("{word} needs a person"),
+        (_, Some(word)) => format!("{word} things need a person"),
+        (_, None) => format!("{count} things need a person"),
+    }
+}
+
+fn of_rack(member: &Member, now: Timestamp) -> Vec<Exception> {
+    let of = |(tone, what, why): (Tone, String, String)| Exception {
+        tone,
+        word: match tone {
+            Tone::Bad => "Refused",
+            Tone::Unknown => "Away",
+            Tone::Ok | Tone::Info | Tone::Warn | Tone::Hold | Tone::Off => "Warning",
+        },
+        what: format!("{}: {}", member.key, what.trim_end_matches([':', '.'])),
+        page: page_of("rack", &member.key),
+        why,
+        act: "Open rack",
+    };
+    racks::reasons(member, now).into_iter().map(of).collect()
+}
+
+/// From here on somebody should find more addresses.
+const NEARLY_FULL: u64 = 90;
+
+fn of_subnet(fill: &Fill) -> Option<Exception> {
+    let free = fill.dynamic.saturating_sub(fill.held);
+    (fill.share() >= NEARLY_FULL).then(|| Exception {
+        tone: if free == 0 { Tone::Bad } else { Tone::Warn },
+        word: if free == 0 { "Full" } else { "Warning" },
+        what: format!("{} has {} dynamic addresses left", fill.subnet, words::number(i128::from(free))),
+        page: page_of("subnet", &fill.subnet),
+        why: format!(
+            "{} of {} are leased. New clients get none when the last is gone; those that have one keep it.",
+            words::number(i128::from(fill.held)),
+            words::number(i128::from(fill.dynamic))
+        ),
+        act: "Open subnet",
+    })
+}
+
+fn tile(member: &Member) -> (Tone, String, String, &'static str, String) {
+    let (tone, class, said) = match () {
+        () if member.with(Progress::Refused).next().is_some() => (Tone::Bad, "late", "refuses"),
+        () if !member.rack.connected => (Tone::Unknown, "gone", "is away"),
+        () if !member.is_current() => (Tone::Info, "up", "is applying"),
+        () => (Tone::Ok, "up", "is up to date"),
+    };
+    let page = page_of("rack", &member.key);
+    (tone, page, member.key.clone(), class, format!("{} {said}", member.key))
+}
+
+fn fill(fill: &Fill) -> FillRow {
+    FillRow {
+        page: page_of("subnet", &fill.subnet),
+        cidr: fill.subnet.clone(),
+        held: words::number(i128::from(fill.held)),
+        dynamic: words::number(i128::from(fill.dynamic)),
+        share: fill.share(),
+        class: match fill.share() {
+            95.. => "f-bad",
+            NEARLY_FULL.. => "f-warn",
+            _ => "f-lease",
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_headline_counts_in_words() {
+        for (count, expected) in [
+            (0, "Nothing needs a person"),
+            (1, "One thing needs a person"),
+            (6, "Six things need a person"),
+            (12, "12 things need a person"),
+        ] {
+            assert_eq!(headline(count), expected);
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! One box for everything that has a name: an address, a MAC, a prefix, a part of a name. A single hit is the page itself.
+
+use askama::Template;
+use axum::{
+    extract::State,
+    http::header,
+    response::{IntoResponse, Redirect, Response},
+};
+use common::{Cidr, MacAddr};
+use proto::{describe::meta, v1};
+use std::net::IpAddr;
+
+use super::{
+    Console, Fault, cells,
+    frame::{self, Frame},
+    query::Query,
+    visitor::Visitor,
+    words,
+};
+use crate::{
+    operations::{OperationError, Tx},
+    resources,
+};
+
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+struct Hit {
+    name: String,
+    what: String,
+    page: String,
+}
+
+#[derive(Template)]
+#[template(path = "find.html")]
+struct FindPage {
+    frame: Frame,
+    typed: String,
+    hits: Vec<Hit>,
+}
+
+/// Of each kind; who needs more has a list with a filter.
+const EACH: i32 = 5;
+
+pub(super) async fn show(
+    State(console): State<Console>,
+    visitor: Visitor,
+    query: Query,
+) -> Result<Response, Fault> {
+    let typed = query.get("q").trim().to_owned();
+    let wanted = typed.clone();
+    let read = console.region.read(&visitor.actor, move |tx| hits(tx, &wanted));
+    let hits = if typed.is_empty() { Vec::new() } else { read.await? };
+    if query.get("as") == "json" {
+        let json = serde_json::to_string(&hits).expect("names are plain data");
+        return Ok(([(header::CONTENT_TYPE, "application/json")], json).into_response());
+    }
+    if let [only] = hits.as_slice() {
+        return Ok(Redirect::to(&only.page).into_response());
+    }
+    let now = console.region.clock.now();
+    frame::render(&FindPage { frame: Frame::new(&visitor, &[("Find", "/find")], now), typed, hits })
+}
+
+fn hits(tx: &mut Tx<'_>, typed: &str) -> Result<Vec<Hit>, OperationError> {
+    // A comma would begin another condition.
+    let word = typed.split(',').next().unwrap_or_default().trim();
+    let mut hits = Vec::new();
+    for (noun, filter) in conditions(word) {
+        let Some(resource) = resources::by_noun(noun) else { continue };
+        let request = v1::ListRequest { page_size: EACH, filter, ..v1::ListRequest::default() };
+        let page = match resource.list(tx, &request) {
+            // Not for this visitor, or no value of that field.
+            Err(OperationError::Denied { .. } | OperationError::Refused(_)) => continue,
+            page => page?,
+        };
+        for item in &page.items {
+            let key = meta(item, "key");
+            let hit = Hit { page: cells::page_of(noun, &key), what: words::noun(noun), name: key };
+            if !hits.contains(&hit) {
+                hits.push(hit);
+            }
+        }
+    }
+    Ok(hits)
+}
+
+/// Where to look for what was typed: exact where it is a value, in names otherwise.
+fn conditions(word: &str) -> Vec<(&'static str, String)> {
+    if word.is_empty() {
+        return Vec::new();
+    }
+    if let Ok(address) = word.parse::<IpAddr>() {
+        let own = ["lease", "reservation"].map(|noun| (noun, format!("address={address}")));
+        let length = if address.is_ipv4() { 32 } else { 128 };
+        let around = Cidr::new(address, length).into_iter().flat_map(Cidr::supernets);
+        let subnets = around.map(|cidr| ("subnet", format!("cidr={cidr}")));
+        return own.into_iter().chain(subnets).collect();
+    }
+    if let Ok(mac) = word.parse::<MacAddr>() {
+        return ["lease", "reservation"].map(|noun| (noun, format!("mac={mac}"))).into();
+    }
+    if let Ok(cidr) = word.parse::<Cidr>() {
+        return vec![("subnet", format!("cidr={cidr}"))];
+    }
+    let keys = resources::TABLE
+        .iter()
+        .map(|resource| (resource.kind().noun.as_str(), format!("key~{word}")));
+    let hosts = ["lease", "reservation"].map(|noun| (noun, format!("host_name~{word}")));
+    keys.chain(hosts).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_typed_says_where_to_look() {
+        for (word, count, first) in [
+            ("10.0.0.9", 2 + 33, Some(("lease", "address=10.0.0.9"))),
+            ("52:54:00:12:34:56", 2, Some(("lease", "mac=52:54:00:12:34:56"))),
+            ("10.0.0.0/24", 1, Some(("subnet", "cidr=10.0.0.0/24"))),
+            ("", 0, None),
+        ] {
+            let found = conditions(word);
+            assert_eq!(found.len(), count, "{word}");
+            assert_eq!(found.first().map(|(noun, filter)| (*noun, filter.as_str())), first);
+        }
+        assert!(conditions("kestrel").contains(&("lease", "host_name~kestrel".into())));
+    }
+}
