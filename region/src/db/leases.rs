@@ -13,7 +13,7 @@ use super::{
     Backend, Conn, DbError,
     condition::{Condition, Value},
     names::Names,
-    placeholders,
+    numbered, placeholders,
     stored::{Query, Saved, Stored},
 };
 use crate::resources::{Resource, Rules, field::Field};
@@ -136,7 +136,7 @@ fn save_chunk(conn: &mut Conn, chunk: &[Saved<Lease>]) -> Result<(), DbError> {
          started_at = excluded.started_at, ends_at = excluded.ends_at",
         rows.join(",")
     );
-    let mut statement = sql_query(text).into_boxed::<Backend>();
+    let mut statement = sql_query(numbered(conn, text)).into_boxed::<Backend>();
     for Saved { id, key, revision, created_at, updated_at, value } in chunk {
         statement = statement
             .bind::<sql_types::Binary, _>(id.uuid().as_bytes().to_vec())

@@ -8,7 +8,7 @@ use diesel::{
 };
 use uuid::Uuid;
 
-use super::{Backend, Conn, DbError};
+use super::{Backend, Conn, DbError, numbered};
 
 /// Whose facts: a rack that lost its disk numbers them anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -89,7 +89,7 @@ pub fn note_named(conn: &mut Conn, rack: RackId, leases: &[Uuid]) -> Result<(), 
             "INSERT INTO snapshot_leases (rack, lease) VALUES {} ON CONFLICT (rack, lease) DO NOTHING",
             rows.join(", ")
         );
-        let query = sql_query(insert)
+        let query = sql_query(numbered(conn, insert))
             .into_boxed::<Backend>()
             .bind::<sql_types::Binary, _>(rack.uuid().as_bytes().to_vec());
         let bind = |query: BoxedSqlQuery<'static, Backend, SqlQuery>, lease: &Uuid| {

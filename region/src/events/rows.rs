@@ -92,6 +92,7 @@ pub fn append_many(conn: &mut Conn, new: &[NewEvent<'_>]) -> Result<Option<Curso
              VALUES {} RETURNING xid, seq",
             rows.join(",")
         );
+        let text = crate::db::numbered(conn, text);
         let mut statement = sql_query(text).into_boxed::<Backend>();
         for event in chunk {
             statement = statement
