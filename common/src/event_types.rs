@@ -37,6 +37,11 @@ pub static CATALOGUE: &[EventType] = &[
     ),
     row("user.password-set", Level::Info, "A user was given a password, and was signed out"),
     row("facts.collapsed", Level::Warning, "A rack's queue was full; it sent one snapshot instead"),
+    row(
+        "facts.refused",
+        Level::Error,
+        "A rack's facts cannot be recorded; its stream ends and it sends them again",
+    ),
     row("region.epoch", Level::Warning, "The database was rolled back; a new epoch began"),
 ];
 

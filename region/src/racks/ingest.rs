@@ -1,15 +1,23 @@
 //! Facts of all streams of this process, recorded by one task: many in one transaction, so that the database syncs once for them.
 
-use common::{Timestamp, report::LeaseChanged};
+use common::{RackId, Timestamp, report::LeaseChanged};
 use proto::v1::{self, to_rack};
 use runtime::{backoff::Backoff, telemetry::Causes};
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     Region,
-    db::positions::Outbox,
-    operations::lease::{self, Facts, Snapshot},
+    db::{DbError, positions::Outbox},
+    operations::{
+        OperationError,
+        lease::{self, Facts, Snapshot},
+        rack,
+    },
 };
 
 /// A batch of one stream as it came in, and where its acknowledgement goes.
@@ -20,6 +28,8 @@ pub struct Batch {
     pub facts: v1::FactBatch,
     pub received: Timestamp,
     pub replies: mpsc::Sender<to_rack::Message>,
+    /// Of its stream: a batch of it cannot be recorded, so nothing later may be either, and the stream ends.
+    pub refused: CancellationToken,
 }
 
 /// Each rack has at most 8 batches under way; with more waiting than this, streams are held up and not memory.
@@ -36,6 +46,7 @@ pub fn spawn(region: &Region) -> mpsc::Sender<Batch> {
 
 async fn run(region: Region, mut from: mpsc::Receiver<Batch>) {
     let shutdown = region.tasks.shutdown();
+    let mut recorder = Recorder { region, told: HashMap::new() };
     let mut next: Option<Batch> = None;
     loop {
         let first = match next.take() {
@@ -55,37 +66,98 @@ async fn run(region: Region, mut from: mpsc::Receiver<Batch>) {
             }
             batches.push(batch);
         }
+        batches.retain(|batch| !batch.refused.is_cancelled());
         tokio::select! {
-            () = record(&region, &batches) => {}
+            () = recorder.record(&batches) => {}
             () = shutdown.cancelled() => return,
         }
     }
 }
 
-/// Until it is recorded: the racks keep what is not acknowledged, so nothing is lost by waiting, but nothing may be skipped.
-async fn record(region: &Region, batches: &[Batch]) {
-    let facts: Vec<Facts> = batches.iter().map(read).collect();
-    let count: usize = facts.iter().map(|facts| facts.leases.len()).sum();
-    let mut backoff = Backoff::new(FIRST_RETRY, LONGEST_RETRY);
-    let started = Instant::now();
-    let positions = loop {
-        match lease::record(region, facts.clone()).await {
-            Ok(positions) => break positions,
-            Err(error) => {
-                tracing::warn!(facts = count, error = %Causes(&error), "facts not recorded yet");
-                tokio::time::sleep(backoff.next()).await;
+struct Recorder {
+    region: Region,
+    /// By rack, the batch that was last refused: the rack sends it again with each stream, and one event for it is enough.
+    told: HashMap<RackId, (Outbox, u64)>,
+}
+
+impl Recorder {
+    /// All at once; where the database will not have that, each by itself, so that only the rack that sent it bears a bad fact.
+    async fn record(&mut self, batches: &[Batch]) {
+        let started = Instant::now();
+        let facts: Vec<Facts> = batches.iter().map(read).collect();
+        match self.attempt(&facts).await {
+            Ok(positions) => {
+                metrics::histogram!("hostler_facts_transaction_seconds").record(started.elapsed());
+                let recorded = batches.iter().zip(&facts).zip(positions);
+                recorded
+                    .for_each(|((batch, facts), number)| self.acknowledge(batch, facts, number));
+            }
+            Err(_) => {
+                for (batch, facts) in batches.iter().zip(&facts) {
+                    self.record_alone(batch, facts).await;
+                }
             }
         }
-    };
-    metrics::counter!("hostler_facts_recorded_total").increment(count as u64);
-    metrics::histogram!("hostler_facts_transaction_seconds").record(started.elapsed());
-    for (batch, number) in batches.iter().zip(positions) {
-        let lag = region.clock.now().micros() - batch.received.micros();
+    }
+
+    async fn record_alone(&mut self, batch: &Batch, facts: &Facts) {
+        // An earlier batch of the stream is missing: the acknowledgement of this one would cover that.
+        if batch.refused.is_cancelled() {
+            return;
+        }
+        match self.attempt(std::slice::from_ref(facts)).await {
+            Ok(positions) => {
+                positions.into_iter().for_each(|number| self.acknowledge(batch, facts, number));
+            }
+            Err(error) => self.refuse(batch, facts, &error).await,
+        }
+    }
+
+    /// Until the database is there: the racks keep what is not acknowledged, so nothing is lost by waiting, but nothing may be skipped.
+    async fn attempt(&self, facts: &[Facts]) -> Result<Vec<u64>, OperationError> {
+        let mut backoff = Backoff::new(FIRST_RETRY, LONGEST_RETRY);
+        loop {
+            match lease::record(&self.region, facts.to_vec()).await {
+                Err(error @ OperationError::Db(DbError::Away(_) | DbError::Busy)) => {
+                    tracing::warn!(batches = facts.len(), error = %Causes(&error), "facts not recorded yet");
+                    tokio::time::sleep(backoff.next()).await;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    fn acknowledge(&self, batch: &Batch, facts: &Facts, number: u64) {
+        metrics::counter!("hostler_facts_recorded_total").increment(facts.leases.len() as u64);
+        let lag = self.region.clock.now().micros().saturating_sub(batch.received.micros());
         metrics::histogram!("hostler_facts_lag_seconds").record(lag as f64 / 1e6);
         let upto = v1::FactPosition { class: batch.facts.class, number };
         let recorded = v1::FactsRecorded { upto: Some(upto) };
         // A stream that has ended, or does not read, hears it in the next hello.
         let _ = batch.replies.try_send(to_rack::Message::Recorded(recorded));
+    }
+
+    async fn refuse(&mut self, batch: &Batch, facts: &Facts, error: &OperationError) {
+        batch.refused.cancel();
+        metrics::counter!("hostler_facts_refused_total").increment(facts.leases.len() as u64);
+        let (rack, reason) = (batch.outbox.rack, Causes(error).to_string());
+        tracing::error!(rack = %batch.key, upto = facts.newest, %reason, "facts cannot be recorded; the rack's stream ends");
+        let place = (batch.outbox, facts.newest);
+        if self.told.get(&rack) == Some(&place) {
+            return;
+        }
+        let (key, upto) = (batch.key.clone(), facts.newest);
+        let actor = rack::system();
+        let noted = self.region.write(&actor, move |tx| {
+            let detail = format!("up to number {upto}: {reason}");
+            rack::tell(tx, "facts.refused", Some((rack, &key)), &detail)
+        });
+        match noted.await {
+            Ok(()) => drop(self.told.insert(rack, place)),
+            Err(error) => {
+                tracing::warn!(error = %Causes(&error), "refused facts are not in the event log");
+            }
+        }
     }
 }
 

@@ -91,6 +91,7 @@ impl Racks {
             incarnation,
             pending: Pending::default(),
             end,
+            refused: CancellationToken::new(),
         };
         self.region.configurations.hear();
         tracing::info!(rack = %stream.key, version = %opened.version, "rack connected");
@@ -127,6 +128,8 @@ struct Stream {
     incarnation: Uuid,
     pending: Pending,
     end: CancellationToken,
+    /// What it sent cannot be recorded.
+    refused: CancellationToken,
 }
 
 impl Stream {
@@ -138,6 +141,7 @@ impl Stream {
         loop {
             let message = tokio::select! {
                 () = self.end.cancelled() => break,
+                () = self.refused.cancelled() => break,
                 message = from.message() => message,
             };
             let handled = match message {
@@ -204,6 +208,7 @@ impl Stream {
             facts,
             received: self.racks.region.clock.now(),
             replies: replies.clone(),
+            refused: self.refused.clone(),
         };
         tokio::select! {
             sent = self.racks.ingest.send(batch) => sent.map_err(|_| StreamError::Closing),

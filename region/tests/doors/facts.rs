@@ -2,7 +2,10 @@
 
 use hostler_integration_tests::fake_rack::Stream;
 use proto::v1::{self, from_rack};
-use region::operations::lease;
+use region::{
+    db::{Conn, DbError},
+    operations::lease,
+};
 use std::time::Instant;
 use uuid::Uuid;
 
@@ -28,9 +31,11 @@ fn fact(vlan: &str, number: u64, host: u8, state: v1::LeaseState) -> v1::LeaseFa
 }
 
 async fn send(stream: &Stream, leases: Vec<v1::LeaseFact>, snapshot: Option<v1::Snapshot>) {
-    let batch =
-        v1::FactBatch { class: v1::FactClass::Lease.into(), sent_at: 1_000_000, leases, snapshot };
-    stream.send(from_rack::Message::Facts(batch)).await.unwrap();
+    stream.send(from_rack::Message::Facts(batch(leases, snapshot))).await.unwrap();
+}
+
+fn batch(leases: Vec<v1::LeaseFact>, snapshot: Option<v1::Snapshot>) -> v1::FactBatch {
+    v1::FactBatch { class: v1::FactClass::Lease.into(), sent_at: 1_000_000, leases, snapshot }
 }
 
 async fn vlan(doors: &Doors) -> String {
@@ -173,6 +178,51 @@ async fn an_operator_ends_a_lease_through_the_rack_that_gave_it() {
         .await;
         let away = lease::release(doors.region(), &admin(), "10.0.0.100").await.unwrap_err();
         assert!(away.to_string().contains("no stream"), "{away}");
+        doors.close().await;
+    })
+    .await;
+}
+
+/// A row that the database will not take, whatever the reason.
+fn poison(conn: &mut Conn) -> Result<(), DbError> {
+    let rule = match conn {
+        Conn::Postgres(_) => "ALTER TABLE leases ADD CONSTRAINT poison CHECK (key <> '10.0.0.66')",
+        Conn::Sqlite(_) => {
+            "CREATE TRIGGER poison BEFORE INSERT ON leases WHEN NEW.key = '10.0.0.66' \
+             BEGIN SELECT RAISE(ABORT, 'poison'); END"
+        }
+    };
+    diesel::RunQueryDsl::execute(diesel::sql_query(rule), conn)?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fact_that_cannot_be_recorded_stops_only_the_rack_that_sent_it() {
+    on_both(async |world| {
+        let doors = doors(world).await;
+        let (bad, good) = (doors.rack("r1").await, doors.rack("r2").await);
+        doors.network("r1").await;
+        let vlan = vlan(&doors).await;
+        doors.region().db.transaction(poison).await.unwrap();
+        let mut healthy = good.connect(good.hello()).await.unwrap();
+        // The second time it is the same batch, and no news.
+        for attempt in 1..=2_u64 {
+            let mut poisoned = bad.connect(bad.hello()).await.unwrap();
+            assert_eq!(poisoned.hello.recorded[0].number, 0);
+            send(&poisoned, vec![fact(&vlan, 1, 66, Bound)], None).await;
+            // What stands behind it must not be acknowledged: that would cover it.
+            let behind = batch(vec![fact(&vlan, 2, 67, Bound)], None);
+            let _ = poisoned.send(from_rack::Message::Facts(behind)).await;
+            let host = u8::try_from(attempt).unwrap();
+            send(&healthy, vec![fact(&vlan, attempt, host, Bound)], None).await;
+            assert_eq!(healthy.recorded().await.unwrap(), attempt);
+            poisoned.ended().await.unwrap();
+        }
+        let told = doors.told("facts.refused").await;
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].0 == "r1" && told[0].1.contains("poison"), "{told:?}");
+        let bound = ["lease.bound 10.0.0.1", "lease.bound 10.0.0.2"];
+        assert_eq!(events(&doors).await, bound);
         doors.close().await;
     })
     .await;
