@@ -1,7 +1,7 @@
 //! What a rack's stream brings beside facts: that it is there, how it is, and what became of each scope.
 
 use common::{
-    Epoch, Generation, RackId,
+    Epoch, Generation, Objection, RackId,
     report::{FactClass, ScopeStatus, Verdict},
 };
 use proto::v1;
@@ -56,6 +56,7 @@ fn open_in(tx: &mut Tx<'_>, opening: &Opening) -> Result<Opened, OperationError>
     let statuses = statuses(state.scopes.unwrap_or_default().items);
     let before = lock_reach(tx)?;
     let seen = newest_seen(Epoch(hello.epoch), &statuses);
+    check_epoch(tx, before, seen.epoch)?;
     let rolled_back = seen > before.generation;
     let reach = if rolled_back { begin_epoch(tx, before, seen)? } else { before };
     sessions::open(
@@ -90,6 +91,21 @@ fn open_in(tx: &mut Tx<'_>, opening: &Opening) -> Result<Opened, OperationError>
 fn newest_seen(epoch: Epoch, statuses: &[ScopeStatus]) -> Generation {
     let offered = statuses.iter().map(|status| status.offered).max().unwrap_or_default();
     offered.max(Generation { epoch, number: 0 })
+}
+
+/// How far a clock of a region that wrote epochs may have been ahead of this one's.
+const AHEAD_SECONDS: u64 = 86_400;
+
+/// Epochs are the seconds at which regions began them, so none is of tomorrow. One rack that says so must not use them up for all.
+fn check_epoch(tx: &Tx<'_>, reach: Reach, seen: Epoch) -> Result<(), OperationError> {
+    let now = u64::try_from(tx.now.seconds()).unwrap_or_default();
+    let last = now.saturating_add(AHEAD_SECONDS).max(reach.generation.epoch.0);
+    if seen.0 <= last {
+        return Ok(());
+    }
+    let rule = format!("must be at most {last}: a day ahead of region's clock");
+    let objection = Objection::new("hello.epoch", seen.0, rule);
+    Err(OperationError::Refused(vec![objection]))
 }
 
 /// The database was rolled back: what it calls new, the rack would call old. A new epoch makes everything new.

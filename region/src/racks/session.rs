@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
 
-use super::{Racks, ingest::Batch};
+use super::{Racks, ingest::Batch, refusals::Refusal};
 use crate::{
     api::status,
     db::{positions::Outbox, scopes::Wanted},
@@ -73,9 +73,15 @@ impl Racks {
         let incarnation = incarnation
             .map_err(|_| Status::invalid_argument("hello.incarnation: must be a UUID"))?;
         let (id, published) = (Uuid::now_v7(), self.region.configurations.published());
-        let address = address.ip().to_string();
-        let opening = session::Opening { rack, session: id, incarnation, address, hello };
-        let opened = session::open(&self.region, opening).await.map_err(status::of)?;
+        let from_where = address.ip().to_string();
+        let opening =
+            session::Opening { rack, session: id, incarnation, address: from_where, hello };
+        let opened = session::open(&self.region, opening).await.map_err(|error| {
+            if matches!(error, OperationError::Refused(_)) {
+                self.refusals.note(Refusal { address, rack: Some(rack), why: error.to_string() });
+            }
+            status::of(error)
+        })?;
         if opened.rolled_back {
             self.region.configurations.publish(opened.reach.generation);
         }

@@ -196,6 +196,27 @@ async fn a_rack_that_knows_more_than_the_database_begins_a_new_epoch() {
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rack_that_comes_from_the_future_begins_no_epoch() {
+    on_both(async |world| {
+        let doors = doors(world).await;
+        let rack = doors.rack("r1").await;
+        let now = u64::try_from(doors.clock.now().seconds()).unwrap();
+        let own = rack.connect(rack.hello()).await.unwrap().hello.epoch;
+        for epoch in [now + 2 * 86_400, u64::MAX] {
+            let refused =
+                rack.connect(v1::RackHello { epoch, ..rack.hello() }).await.err().unwrap();
+            assert!(format!("{refused:#}").contains("hello.epoch"), "{refused:#}");
+            doors.tells("rack.join-refused", &epoch.to_string()).await;
+        }
+        assert_eq!(rack.connect(rack.hello()).await.unwrap().hello.epoch, own);
+        let hello = v1::RackHello { epoch: now + 3600, ..rack.hello() };
+        assert!(rack.connect(hello).await.unwrap().hello.epoch > now + 3600);
+        doors.close().await;
+    })
+    .await;
+}
+
 /// The rack's stream is with one region, the change is made in the other; both reconcile, and no number is taken twice.
 #[tokio::test(flavor = "multi_thread")]
 async fn two_regions_on_one_database_do_each_other_no_harm() {
