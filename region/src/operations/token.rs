@@ -18,8 +18,15 @@ use crate::{
 /// How often the time of the last use is written.
 const USED_TO_THE: i64 = 60_000_000;
 
+/// A token that is good.
+pub struct Good {
+    /// Whose it is.
+    pub actor: Actor,
+    pub expires_at: Option<Timestamp>,
+}
+
 /// Whose token it is, while it is good.
-pub async fn use_token(region: &Region, hash: [u8; 32]) -> Result<Option<Actor>, OperationError> {
+pub async fn use_token(region: &Region, hash: [u8; 32]) -> Result<Option<Good>, OperationError> {
     let now = region.clock.now();
     let by_hash = move || Query::all(vec![Condition::equal("secret", hash.to_vec())]);
     let actor = rack::system();
@@ -41,7 +48,7 @@ pub async fn use_token(region: &Region, hash: [u8; 32]) -> Result<Option<Actor>,
             tracing::debug!(%error, "the last use of a token was not noted");
         }
     }
-    Ok(Some(actor))
+    Ok(Some(Good { actor, expires_at: token.value.expires_at }))
 }
 
 /// The first way in, and the way back in. Without a name it is admin, or the first of admin-2, admin-3 and so on that is free.

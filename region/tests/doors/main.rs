@@ -8,3 +8,4 @@ mod configurations;
 mod facts;
 #[path = "../support/mod.rs"]
 mod support;
+mod tokens;
