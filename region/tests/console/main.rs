@@ -1,0 +1,9 @@
+//! The console as a browser meets it: who gets in, what may be written and from where, what a page shows.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends there")]
+
+mod browser;
+mod pages;
+mod signing_in;
+#[path = "../support/mod.rs"]
+mod support;
+mod writing;
