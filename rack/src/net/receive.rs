@@ -16,7 +16,7 @@ use std::{
 use super::dhcp_socket::DhcpSocket;
 
 /// Larger batches brought nothing, smaller ones more system calls.
-pub const BATCH: usize = 128;
+const BATCH: usize = 128;
 /// Of one datagram: an Ethernet frame's worth.
 const DATAGRAM: usize = 1536;
 /// Of the control messages of one datagram, in words so that they are aligned: a time, an address and a count.
@@ -79,8 +79,8 @@ impl Receiver {
         Self { datagrams, controls, sources, _pieces: pieces, headers, received: 0 }
     }
 
-    /// Takes what is there, without waiting; returns how many.
-    pub fn receive(&mut self, socket: &DhcpSocket) -> io::Result<usize> {
+    /// Takes what is there, without waiting.
+    pub fn receive(&mut self, socket: &DhcpSocket) -> io::Result<()> {
         self.received = 0;
         for header in &mut self.headers {
             header.msg_hdr.msg_namelen = size_of::<libc::sockaddr_in>() as u32;
@@ -98,11 +98,11 @@ impl Receiver {
         };
         if let Ok(received) = usize::try_from(received) {
             self.received = received;
-            return Ok(received);
+            return Ok(());
         }
         let error = io::Error::last_os_error();
         let is_nothing = matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted);
-        if is_nothing { Ok(0) } else { Err(error) }
+        if is_nothing { Ok(()) } else { Err(error) }
     }
 
     /// What the last call took.

@@ -191,13 +191,13 @@ impl Decider {
         let ports = Arc::clone(&self.ports);
         let Some(port) = ports.get(link) else { return };
         let heard = self.heard.entry(link).or_default();
-        match self.receiver.receive(&port.socket) {
-            Ok(size) => heard.pressure.note(size),
-            Err(error) => {
-                self.received.errors += 1;
-                tracing::debug!(interface = port.name(), %error, "datagrams cannot be received");
-                return;
-            }
+        if let Err(error) = self.receiver.receive(&port.socket) {
+            self.received.errors += 1;
+            tracing::debug!(interface = port.name(), %error, "datagrams cannot be received");
+            return;
+        }
+        if let Some(first) = self.receiver.datagrams().next() {
+            heard.pressure.note(&first, now);
         }
         let Batch { out, .. } = &mut self.batch;
         for received in self.receiver.datagrams() {
