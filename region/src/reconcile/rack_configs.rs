@@ -19,8 +19,11 @@ use crate::{
 struct Plan {
     /// As it was when the plan was made.
     reach: Option<Reach>,
-    /// The log up to here is in the plan.
+    /// All of the log up to here is in the plan.
     cursor: Cursor,
+    /// Nothing after this is. Between the two lies what was committed while an older transaction still ran: who waits for such a change must find the
+    /// scopes that it touched.
+    latest: Cursor,
     changed: Vec<Change>,
 }
 
@@ -53,7 +56,7 @@ pub async fn run(context: Context) -> Result<(), OperationError> {
 }
 
 fn make_plan(tx: &mut Tx<'_>) -> Result<Plan, OperationError> {
-    let cursor = events::horizon(tx.conn)?.cursor;
+    let (cursor, latest) = (events::horizon(tx.conn)?.cursor, events::now(tx.conn)?);
     let reach = scopes::reach(tx.conn)?;
     let mut current: BTreeMap<(common::RackId, String), Wanted> = scopes::wanted(tx.conn)?
         .into_iter()
@@ -87,7 +90,7 @@ fn make_plan(tx: &mut Tx<'_>) -> Result<Plan, OperationError> {
         content: Vec::new(),
         withdrawn: true,
     }));
-    Ok(Plan { reach, cursor, changed })
+    Ok(Plan { reach, cursor, latest, changed })
 }
 
 /// None: the plan is out of date.
@@ -112,7 +115,7 @@ fn carry_out(tx: &mut Tx<'_>, plan: &Plan) -> Result<Option<Generation>, Operati
             digest: change.digest,
             content: change.content,
             withdrawn: change.withdrawn,
-            cursor: plan.cursor,
+            cursor: plan.latest,
         };
         tracing::debug!(rack = %wanted.rack, scope = %wanted.name, %generation, "stamped");
         scopes::save_wanted(tx.conn, &wanted)?;

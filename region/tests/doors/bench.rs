@@ -19,7 +19,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::support::{World, item};
+use super::support::{World, item, settled};
 
 /// Longer than anything that goes well takes.
 pub(crate) const LIMIT: Duration = Duration::from_secs(10);
@@ -115,6 +115,7 @@ impl Doors {
     }
 
     pub(crate) async fn log(&self) -> Vec<Event> {
+        settled(self.region()).await;
         let read = self.region().db.read(|conn| {
             let start = Cursor::start(events::epoch(conn)?);
             match events::after(conn, start, i64::MAX)? {

@@ -1,17 +1,24 @@
 //! What racks are told, what they answer, and how an operator learns of it.
 
+use common::Timestamp;
 use hostler_integration_tests::fake_rack::{Scope, Stream, verdict};
 use proto::{
     convert::rack_config::decode,
     v1::{self, Progress, VerdictKind, convergence_client::ConvergenceClient},
 };
-use region::{auth::authorities::operators_certificate, events::Cursor, operations::token};
+use region::{
+    auth::authorities::operators_certificate,
+    db::{DbError, Target},
+    events::{self, Cursor, NewEvent},
+    operations::token,
+};
 use runtime::{
-    channel::{Target, channel},
+    channel::{self, channel},
     clock::Clock,
     tls::{Trust, client_config},
 };
-use std::time::Duration;
+use std::{sync::mpsc, time::Duration};
+use tokio::task::JoinSet;
 use tonic::{Request, Streaming};
 
 use super::{
@@ -23,7 +30,7 @@ async fn wait(doors: &Doors, cursor: &Cursor) -> Streaming<v1::WaitProgress> {
     let secret = token::create_admin(doors.region(), None).await.unwrap();
     let own = doors.region().db.read(operators_certificate).await.unwrap().unwrap();
     let config = client_config(&Trust::Authorities(vec![own]), None, &Clock::system()).unwrap();
-    let target = Target {
+    let target = channel::Target {
         addresses: vec![doors.server.operators[0].to_string()],
         name: "localhost".try_into().unwrap(),
     };
@@ -248,6 +255,47 @@ async fn two_regions_on_one_database_do_each_other_no_harm() {
         assert_eq!(second.authority, rack.authority);
         one.close().await;
         other.close().await;
+    })
+    .await;
+}
+
+/// On PostgreSQL an older transaction hides a change from the log's readers, and not from the pass that carries it out. SQLite has one writer.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_waiter_finds_its_change_behind_an_older_transaction() {
+    on_both(async |world| {
+        let doors = doors(world).await;
+        let rack = doors.rack("r1").await;
+        doors.network("r1").await;
+        let mut stream = rack.connect(rack.hello()).await.unwrap();
+        let first = whole(&mut stream).await;
+        stream.answer(&first, verdict(VerdictKind::Applied)).await.unwrap();
+        let (release, held) = mpsc::sync_channel::<()>(1);
+        let (begun, begins) = mpsc::sync_channel::<()>(1);
+        let mut older = JoinSet::new();
+        if matches!(doors.region().db.target(), Target::Postgres(_)) {
+            let db = doors.region().db.clone();
+            older.spawn(async move {
+                let hold = db.transaction(move |conn| {
+                    let event = NewEvent::plain(Timestamp::default(), "rack.renewed", "test", "");
+                    events::append(conn, &event)?;
+                    begun.send(()).unwrap();
+                    held.recv().unwrap();
+                    Ok::<_, DbError>(())
+                });
+                hold.await.unwrap();
+            });
+            tokio::task::block_in_place(|| begins.recv().unwrap());
+        }
+        let cursor = doors.update("subnet", "10.0.0.0/24", "lease_seconds=900").await;
+        // Who waits asks for a pass.
+        let mut waiting = wait(&doors, &cursor).await;
+        let second = stream.scope().await.unwrap();
+        stream.answer(&second, verdict(VerdictKind::Applied)).await.unwrap();
+        let _ = release.send(());
+        older.join_all().await;
+        let last = seen(&mut waiting, Progress::Applied).await.pop();
+        assert_eq!(last.unwrap().name, "dhcp dc1/10");
+        doors.close().await;
     })
     .await;
 }

@@ -100,7 +100,7 @@ async fn append(world: &World, count: i64, from: i64) -> Vec<Cursor> {
         cursors.collect::<Result<Vec<_>, DbError>>()
     });
     let written = written.await.unwrap();
-    settled(world).await;
+    settled(&world.region).await;
     world.region.log.ring();
     written
 }

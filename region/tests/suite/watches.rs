@@ -76,7 +76,7 @@ async fn a_filter_lets_in_what_comes_to_match_and_out_what_ceases_to() {
 async fn a_rename_is_told_to_all_who_show_the_name() {
     on_both(async |world| {
         network(world).await;
-        settled(world).await;
+        settled(&world.region).await;
         let newest = |newest| WatchRequest { newest: Some(newest), ..Default::default() };
         let mut vlans = watch::<Vlan>(world.region.clone(), admin(), newest(0));
         let mut subnets = watch::<Subnet>(world.region.clone(), admin(), newest(9));
@@ -100,7 +100,7 @@ async fn tell(world: &World, names: &'static [&'static str]) {
         events::append_many(conn, &all)
     });
     written.await.unwrap();
-    settled(world).await;
+    settled(&world.region).await;
     world.region.log.ring();
 }
 
