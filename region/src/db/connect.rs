@@ -5,9 +5,14 @@ use diesel::{
     connection::SimpleConnection,
     prelude::*,
     r2d2::{ManageConnection, R2D2Connection},
+    result::Error,
     sql_query, sql_types,
 };
-use std::path::PathBuf;
+use std::{
+    path::PathBuf,
+    thread,
+    time::{Duration, Instant},
+};
 
 use super::{Conn, OpenError};
 
@@ -38,8 +43,26 @@ impl Target {
                 Conn::Sqlite(SqliteConnection::establish(&path.to_string_lossy())?)
             }
         };
-        prepare(&mut conn)?;
+        patiently(|| prepare(&mut conn))?;
         Ok(conn)
+    }
+}
+
+/// How long another process may hold a SQLite file.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Two processes that open a new SQLite file at once both change its journal, and for that SQLite waits for nobody, whatever the busy_timeout.
+fn patiently(mut work: impl FnMut() -> QueryResult<()>) -> QueryResult<()> {
+    let began = Instant::now();
+    loop {
+        match work() {
+            Err(Error::DatabaseError(_, info))
+                if info.message().contains("database is locked") && began.elapsed() < PATIENCE =>
+            {
+                thread::sleep(Duration::from_millis(20));
+            }
+            outcome => return outcome,
+        }
     }
 }
 
@@ -98,6 +121,23 @@ impl ManageConnection for Manager {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn many_may_open_a_new_file_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = Target::Sqlite(folder.path().join("region.db"));
+        thread::scope(|scope| {
+            let openers: Vec<_> = (0..8)
+                .map(|_| {
+                    scope.spawn(|| {
+                        let mut conn = target.connect().unwrap();
+                        crate::db::migrations::run(&mut conn).unwrap();
+                    })
+                })
+                .collect();
+            openers.into_iter().for_each(|opener| opener.join().unwrap());
+        });
+    }
 
     #[test]
     fn a_url_is_never_a_file() {
