@@ -2,6 +2,7 @@
 
 use common::{Objection, Refusal};
 use proto::v1::{self, convergence_server};
+use runtime::backoff::Backoff;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -19,8 +20,9 @@ use crate::{
 const AHEAD: usize = 16;
 /// Verdicts of this process's racks are heard at once; those of another region's, and racks that fall silent, are seen this often.
 const LOOK: Duration = Duration::from_millis(250);
-/// While no pass includes the change.
+/// While no pass includes the change: a transaction that is still open can hold that up, and every nudge is a pass.
 const SOON: Duration = Duration::from_millis(20);
+const SELDOM: Duration = Duration::from_secs(1);
 
 type Reports = mpsc::Sender<Result<v1::WaitProgress, Status>>;
 
@@ -80,13 +82,14 @@ async fn follow(
     let mut verdicts = region.configurations.verdicts();
     let mut told = convergence::Told::default();
     let mut first = true;
+    let mut pause = Backoff::new(SOON, SELDOM);
     loop {
         verdicts.mark_unchanged();
         let touched = region.read(actor, move |tx| convergence::touched(tx, cursor)).await?;
         let Some(now) = touched else {
             // The pass that was woken by the change may have come too early to include it.
             region.configurations.nudge();
-            let _ = tokio::time::timeout(SOON, verdicts.changed()).await;
+            let _ = tokio::time::timeout(pause.next(), verdicts.changed()).await;
             continue;
         };
         let settled = now.iter().all(convergence::is_settled);
@@ -99,5 +102,36 @@ async fn follow(
             return Ok(());
         }
         let _ = tokio::time::timeout(LOOK, verdicts.changed()).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::Role;
+    use runtime::{clock::Clock, tasks::Tasks};
+    use std::time::Instant;
+
+    #[tokio::test]
+    async fn who_waits_for_a_pass_that_cannot_come_asks_ever_less_often() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("region.db");
+        let database = database.to_str().unwrap();
+        let region = Region::open(database, Tasks::new(), Clock::system()).await.unwrap();
+        let actor = Actor { name: "test".into(), role: Role::Admin };
+        // Without a reconciler no pass reaches any cursor.
+        let cursor = region.db.read(events::now).await.unwrap();
+        let (to, _from) = mpsc::channel(AHEAD);
+        let start = Instant::now();
+        tokio::select! {
+            ended = follow(&region, &actor, cursor, &to) => panic!("{ended:?}"),
+            () = async {
+                for _ in 0..6 {
+                    region.configurations.nudged().await;
+                }
+            } => {}
+        }
+        // Half of 20, 40, 80, 160 and 320 ms: what the jitter leaves at least.
+        assert!(start.elapsed() >= SOON * 31 / 2, "{:?}", start.elapsed());
     }
 }
