@@ -88,7 +88,11 @@ pub async fn start(config: &Config, tasks: Tasks, clock: Clock) -> Result<Server
 /// What is done beside a running region: the database, brought up to date.
 pub async fn open(config: &Config, tasks: Tasks, clock: Clock) -> Result<Region, StartError> {
     let folder = &config.state_directory;
-    tokio::fs::create_dir_all(folder)
+    // Nobody else on the machine reads what is in it.
+    let mut private = tokio::fs::DirBuilder::new();
+    private.recursive(true).mode(0o700);
+    private
+        .create(folder)
         .await
         .map_err(|source| StartError::Folder { path: folder.clone(), source })?;
     Ok(Region::open(&config.database(), tasks, clock).await?)

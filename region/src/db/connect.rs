@@ -9,7 +9,10 @@ use diesel::{
     sql_query, sql_types,
 };
 use std::{
-    path::PathBuf,
+    fs::OpenOptions,
+    io,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
 };
@@ -40,6 +43,7 @@ impl Target {
         let mut conn = match self {
             Self::Postgres(url) => Conn::Postgres(PgConnection::establish(url)?),
             Self::Sqlite(path) => {
+                make_private(path)?;
                 Conn::Sqlite(SqliteConnection::establish(&path.to_string_lossy())?)
             }
         };
@@ -63,6 +67,14 @@ fn patiently(mut work: impl FnMut() -> QueryResult<()>) -> QueryResult<()> {
             }
             outcome => return outcome,
         }
+    }
+}
+
+/// A file for SQLite that nobody else on the machine may read, unless there is one. SQLite gives its WAL the same mode.
+pub(crate) fn make_private(path: &Path) -> io::Result<()> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        Ok(_) | Err(_) => Ok(()),
     }
 }
 
@@ -137,6 +149,21 @@ mod tests {
                 .collect();
             openers.into_iter().for_each(|opener| opener.join().unwrap());
         });
+    }
+
+    #[test]
+    fn the_file_and_its_wal_are_for_region_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("region.db");
+        let mut conn = Target::Sqlite(path).connect().unwrap();
+        sql_query("CREATE TABLE secrets (hash BLOB)").execute(&mut conn).unwrap();
+        let files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(Result::unwrap).collect();
+        assert_eq!(files.len(), 3, "{files:?}");
+        for file in files {
+            let mode = file.metadata().unwrap().permissions().mode() & 0o777;
+            assert_eq!(mode, 0o600, "{file:?}");
+        }
     }
 
     #[test]
