@@ -124,8 +124,8 @@ impl ManageConnection for Manager {
 
     fn has_broken(&self, conn: &mut Conn) -> bool {
         match conn {
-            Conn::Postgres(conn) => std::thread::panicking() || conn.is_broken(),
-            Conn::Sqlite(conn) => std::thread::panicking() || conn.is_broken(),
+            Conn::Postgres(conn) => thread::panicking() || conn.is_broken(),
+            Conn::Sqlite(conn) => thread::panicking() || conn.is_broken(),
         }
     }
 }

@@ -95,7 +95,10 @@ pub struct Usage {
 
 /// Counting walks every lease, so that all who look within a few seconds get one count.
 #[derive(Clone, Default)]
-pub struct Counted(Arc<Mutex<Option<(Timestamp, Arc<Usage>)>>>);
+pub struct Counted(Arc<Mutex<Latest>>);
+
+/// When it was counted, and what was found.
+type Latest = Option<(Timestamp, Arc<Usage>)>;
 
 const GOOD_FOR: i64 = 3 * 1_000_000;
 

@@ -96,6 +96,14 @@ struct Read {
     changes: Vec<Change>,
 }
 
+/// The link that makes another of what the tab lists, for those who may.
+fn add(visitor: &Visitor, listed: &'static str, subnet: &str) -> Option<(String, String)> {
+    let plural = &super::resource(listed).kind().plural;
+    let link = format!("/{plural}?do=create&subnet={}", words::encoded(subnet));
+    frame::may(visitor, Verb::Create, listed)
+        .then(|| (format!("New {}", words::noun(listed)), link))
+}
+
 pub(super) async fn show(
     console: Console,
     visitor: Visitor,
@@ -118,14 +126,8 @@ pub(super) async fn show(
     };
     let resource = super::resource(listed);
     let (dynamic, held) = room(&read);
-    let add = (tab == "ranges" || tab == "reservations")
-        .then(|| frame::may(&visitor, Verb::Create, listed))
-        .filter(|may| *may)
-        .map(|_| {
-            let plural = &resource.kind().plural;
-            let link = format!("/{plural}?do=create&subnet={}", words::encoded(&key));
-            (format!("New {}", words::noun(listed)), link)
-        });
+    let add =
+        (tab == "ranges" || tab == "reservations").then(|| add(&visitor, listed, &key)).flatten();
     let may = |verb| frame::may(&visitor, verb, "subnet");
     let frame = Frame::new(&visitor, &[("Subnets", "/subnets"), (&key, "")], now)
         .command(format!("hostler subnet get {key}; hostler lease list --filter subnet={key}"))
