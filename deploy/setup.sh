@@ -5,6 +5,8 @@
 PATH="$HOME/.cargo/bin:$PATH:/usr/sbin:/sbin"
 for bin in /usr/lib/postgresql/*/bin; do [ -d "$bin" ] && PATH="$PATH:$bin"; done
 export PATH
+# One place for what is built, whatever the user's settings: units, demo and lab look for our programs there.
+export CARGO_TARGET_DIR=$PWD/target
 
 die() {
   echo "$(basename "$0"): $*" >&2

@@ -265,9 +265,13 @@ pub fn program(name: &str) -> anyhow::Result<PathBuf> {
         .with_context(|| format!("{name} is not built; 'cargo build --workspace --bins' does it"))
 }
 
-/// Cargo's target folder.
+/// Cargo's target folder: above the profile's, in which programs lie and tests one folder deeper. Told by the path alone, since cargo does not
+/// mark a folder that was there before its first build.
 pub fn target() -> anyhow::Result<PathBuf> {
     let own = std::env::current_exe()?;
-    let found = own.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file());
-    found.map(Path::to_owned).context("run by cargo, from its target folder")
+    let built = own.ancestors().find(|folder| folder.ends_with("deps")).unwrap_or(&own);
+    let found = built.ancestors().nth(2);
+    found
+        .map(Path::to_owned)
+        .with_context(|| format!("{} does not lie in a target folder of cargo", own.display()))
 }
