@@ -7,10 +7,12 @@ use crate::Refusal;
 pub enum RackTag {}
 pub enum VlanTag {}
 pub enum SubnetTag {}
+pub enum MachineTag {}
 
 pub type RackId = Id<RackTag>;
 pub type VlanId = Id<VlanTag>;
 pub type SubnetId = Id<SubnetTag>;
+pub type MachineId = Id<MachineTag>;
 
 /// Which `T`; ids of different things do not mix.
 pub struct Id<T>(Uuid, PhantomData<fn() -> T>);

@@ -14,7 +14,7 @@ pub mod secret;
 pub mod time;
 
 pub use generation::{Epoch, Generation};
-pub use ids::{Id, RackId, SubnetId, VlanId};
+pub use ids::{Id, MachineId, RackId, SubnetId, VlanId};
 pub use net::{Cidr, DomainName, MacAddr, Metric, Mtu, Name, VlanTag};
 pub use objection::{Objection, Refusal};
 pub use ranges::{IpRange, RangeSet};

@@ -1,14 +1,17 @@
 //! What a rack tells region: facts, which are recorded once each, and its own state, of which only the latest counts.
 
 use std::net::IpAddr;
+use uuid::Uuid;
 
-use crate::{Generation, MacAddr, Objection, Timestamp, VlanId, generation::Digest};
+use crate::{Generation, MacAddr, MachineId, Objection, Timestamp, VlanId, generation::Digest};
 
 /// A kind of fact; each is numbered by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum FactClass {
     /// Numbered by the revision of the rack's lease log.
     Lease,
+    /// Boot attempts, numbered by the rack's log of them.
+    Boot,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -106,4 +109,59 @@ pub struct Interface {
     pub addresses: Vec<(IpAddr, u8)>,
     /// The VLAN that it serves, once known.
     pub vlan: Option<VlanId>,
+}
+
+/// One boot attempt of one machine, as it is after its newest stage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BootAttempt {
+    /// In the rack's log of boots; the fact's number.
+    pub number: u64,
+    pub id: Uuid,
+    pub vlan: VlanId,
+    pub mac: MacAddr,
+    /// Known by its MAC address or UUID.
+    pub machine: Option<MachineId>,
+    /// As option 93 told it; `Architecture::from_code` knows most.
+    pub architecture: Option<u16>,
+    /// SMBIOS's, of option 97 or as iPXE told it.
+    pub uuid: Option<Uuid>,
+    /// SMBIOS's, as iPXE told it: printable text of a stranger, at most 128 bytes.
+    pub serial: String,
+    /// In the order in which they were reached.
+    pub stages: Vec<BootStage>,
+    pub outcome: BootOutcome,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BootStage {
+    pub step: BootStep,
+    pub at: Timestamp,
+    /// The file, or what else there is to say.
+    pub detail: String,
+    /// Sent so far, where something is sent.
+    pub bytes: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum BootStep {
+    Discover,
+    Offer,
+    LoaderRequested,
+    LoaderDone,
+    Script,
+    Kernel,
+    Initrd,
+    /// The first packet of the system that was booted.
+    System,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BootOutcome {
+    Running,
+    /// Its system was heard of, or it was sent to its own disk.
+    Finished,
+    /// It never came further than its last stage; the likely cause, for people.
+    Stalled {
+        cause: String,
+    },
 }

@@ -13,6 +13,7 @@ use crate::{
     net::interfaces,
     services::{
         Statuses,
+        boot::BootService,
         dhcp::{self, DhcpService, DhcpSettings},
     },
     status::{self, Sources},
@@ -95,6 +96,7 @@ impl Agent {
             assignments: config.interfaces.clone(),
             interfaces: interfaces::watch(tasks).map_err(StartError::Interfaces)?,
             dhcp: dhcp.clone(),
+            boot: BootService::default(),
         };
         let applied = apply::start(settings, tasks).await?;
         let services = Statuses::new(&dhcp);

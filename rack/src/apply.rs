@@ -3,7 +3,7 @@
 use common::{
     Generation,
     generation::{Digest, Offer},
-    rack_config::{DhcpVlan, ScopeName},
+    rack_config::{ScopeConfig, ScopeName},
     report::{Interface as ReportedInterface, ScopeStatus, Verdict},
 };
 use runtime::tasks::Tasks;
@@ -17,7 +17,7 @@ use crate::{
     attach::{Assignments, Link},
     net::interfaces::Interfaces,
     scope::{Action, Attempt, Plan, Scopes, Serving},
-    services::dhcp::DhcpService,
+    services::{boot::BootService, dhcp::DhcpService},
     store::{
         StoreError,
         scopes::{Record, ScopeStore},
@@ -51,6 +51,7 @@ pub struct ApplySettings {
     pub assignments: Assignments,
     pub interfaces: watch::Receiver<Interfaces>,
     pub dhcp: DhcpService,
+    pub boot: BootService,
 }
 
 /// A scope's status, and what people call the scope.
@@ -246,8 +247,8 @@ impl Applier {
                 (verdict, serving)
             }
             Action::StandBy => return (Verdict::Standby, self.stop(scope, serving).await),
-            Action::Serve { vlan, links } => {
-                self.serve(attempt.newest.generation, vlan, links, serving).await
+            Action::Serve { config, links } => {
+                self.serve(attempt.newest.generation, config, links, serving).await
             }
         };
         match (&verdict, &attempt.good) {
@@ -265,12 +266,12 @@ impl Applier {
         serving: Option<Serving>,
     ) -> Option<Serving> {
         match &good.action {
-            Action::Serve { vlan, links } => {
+            Action::Serve { config, links } => {
                 let wanted = Serving { generation: good.generation, links: links.clone() };
                 if serving.as_ref() == Some(&wanted) {
                     return serving;
                 }
-                self.serve(good.generation, vlan, links, serving).await.1
+                self.serve(good.generation, config, links, serving).await.1
             }
             Action::StandBy | Action::Refuse { .. } => self.stop(scope, serving).await,
         }
@@ -280,16 +281,22 @@ impl Applier {
     async fn serve(
         &self,
         generation: Generation,
-        vlan: &DhcpVlan,
+        config: &ScopeConfig,
         links: &[Link],
         serving: Option<Serving>,
     ) -> (Verdict, Option<Serving>) {
-        let dhcp = &self.settings.dhcp;
-        if serving.as_ref().is_some_and(|serving| made_anew(&serving.links, links)) {
-            dhcp.withdraw(vlan.vlan).await;
-        }
         let addresses = links.iter().map(|link| link.addresses.clone()).collect();
-        match dhcp.apply(vlan.clone(), addresses).await {
+        let verdict = match config {
+            ScopeConfig::Dhcp(vlan) => {
+                let dhcp = &self.settings.dhcp;
+                if serving.as_ref().is_some_and(|serving| made_anew(&serving.links, links)) {
+                    dhcp.withdraw(vlan.vlan).await;
+                }
+                dhcp.apply(vlan.clone(), addresses).await
+            }
+            ScopeConfig::Boot(config) => self.settings.boot.apply(config.clone(), addresses),
+        };
+        match verdict {
             Verdict::Applied => {
                 (Verdict::Applied, Some(Serving { generation, links: links.to_vec() }))
             }
@@ -299,8 +306,10 @@ impl Applier {
 
     async fn stop(&self, scope: &ScopeName, serving: Option<Serving>) -> Option<Serving> {
         if serving.is_some() {
-            let ScopeName::Dhcp(vlan) = scope;
-            self.settings.dhcp.withdraw(*vlan).await;
+            match scope {
+                ScopeName::Dhcp(vlan) => self.settings.dhcp.withdraw(*vlan).await,
+                ScopeName::Boot => self.settings.boot.withdraw(),
+            }
         }
         None
     }

@@ -20,6 +20,14 @@ pub struct Link {
     pub addresses: LinkAddresses,
 }
 
+impl Link {
+    fn new(interface: &Interface) -> Self {
+        let (interface, index, addresses) =
+            (interface.name.clone(), interface.index, interface.ipv4());
+        Self { index, addresses: LinkAddresses { interface, addresses } }
+    }
+}
+
 /// Where every interface leads, or why nowhere.
 #[derive(Debug)]
 pub struct Attachment<'a> {
@@ -50,14 +58,13 @@ impl<'a> Attachment<'a> {
 
     pub fn links(&self, vlan: VlanId) -> Vec<Link> {
         let own = self.interfaces().filter(|(_, lead)| **lead == Ok(vlan));
-        own.map(|(interface, _)| Link {
-            index: interface.index,
-            addresses: LinkAddresses {
-                interface: interface.name.clone(),
-                addresses: interface.ipv4(),
-            },
-        })
-        .collect()
+        own.map(|(interface, _)| Link::new(interface)).collect()
+    }
+
+    /// Every interface that leads somewhere.
+    pub fn all_links(&self) -> Vec<Link> {
+        let leading = self.interfaces().filter(|(_, lead)| lead.is_ok());
+        leading.map(|(interface, _)| Link::new(interface)).collect()
     }
 
     /// The interfaces by which a VLAN is served. None is right for a VLAN whose clients come by relays alone, as long as the rack hears something

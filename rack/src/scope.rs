@@ -20,28 +20,28 @@ use crate::{
 pub struct Version {
     pub generation: Generation,
     pub digest: Digest,
-    pub content: Result<DhcpVlan, Vec<Objection>>,
+    pub content: Result<ScopeConfig, Vec<Objection>>,
 }
 
 impl Version {
     pub fn read(record: &Record) -> Self {
         let read = rack_config::decode(&record.content).map_err(|refused| refused.0);
-        let content = read.map(|ScopeConfig::Dhcp(vlan)| vlan).and_then(|vlan| named(vlan, record));
+        let content = read.and_then(|config| named(config, record));
         Self { generation: record.generation, digest: record.digest, content }
     }
 }
 
-/// The scope's name and its content must speak of the same VLAN.
-fn named(vlan: DhcpVlan, record: &Record) -> Result<DhcpVlan, Vec<Objection>> {
-    let name = ScopeName::Dhcp(vlan.vlan);
+/// The scope's name and its content must speak of the same thing.
+fn named(config: ScopeConfig, record: &Record) -> Result<ScopeConfig, Vec<Objection>> {
+    let name = config.name();
     if name == record.scope {
-        return Ok(vlan);
+        return Ok(config);
     }
     let rule = format!("must be the one of its scope, {}", record.scope);
-    Err(vec![Objection::new("id", vlan.vlan, rule)])
+    Err(vec![Objection::new("id", name, rule)])
 }
 
-/// What the DHCP service was told last.
+/// What a service was told last.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Serving {
     pub generation: Generation,
@@ -101,7 +101,7 @@ pub struct Plan {
 
 #[derive(Clone, Debug)]
 pub enum Action {
-    Serve { vlan: DhcpVlan, links: Vec<Link> },
+    Serve { config: ScopeConfig, links: Vec<Link> },
     StandBy,
     Refuse { objections: Vec<Objection>, reason: String },
 }
@@ -241,7 +241,7 @@ impl Scopes {
     ) -> Result<Vec<Link>, String> {
         let others = self.scopes.iter().filter(|(other, _)| *other != name);
         let mut shapes: Vec<&DhcpVlan> = others.filter_map(|(_, scope)| scope.shape()).collect();
-        shapes.extend(good.content.as_ref().ok());
+        shapes.extend(good.vlan());
         let attachment = Attachment::new(interfaces, assignments, &shapes);
         self.scopes[name].reach(good, &attachment)
     }
@@ -258,10 +258,7 @@ impl Scope {
 
     /// By which the interfaces are told apart: the newest version that can be read.
     fn shape(&self) -> Option<&DhcpVlan> {
-        [&self.offered, &self.good]
-            .into_iter()
-            .flatten()
-            .find_map(|version| version.content.as_ref().ok())
+        [&self.offered, &self.good].into_iter().flatten().find_map(Version::vlan)
     }
 
     fn label(&self) -> String {
@@ -269,7 +266,11 @@ impl Scope {
     }
 
     fn reach(&self, version: &Version, attachment: &Attachment<'_>) -> Result<Vec<Link>, String> {
-        let Ok(vlan) = &version.content else { return Ok(Vec::new()) };
+        let vlan = match &version.content {
+            Ok(ScopeConfig::Dhcp(vlan)) => vlan,
+            Ok(ScopeConfig::Boot(_)) => return Ok(attachment.all_links()),
+            Err(_) => return Ok(Vec::new()),
+        };
         if vlan.role == Role::Secondary {
             return Ok(Vec::new());
         }
@@ -309,16 +310,25 @@ impl Rejected {
 }
 
 impl Version {
+    fn vlan(&self) -> Option<&DhcpVlan> {
+        match &self.content {
+            Ok(ScopeConfig::Dhcp(vlan)) => Some(vlan),
+            Ok(ScopeConfig::Boot(_)) | Err(_) => None,
+        }
+    }
+
     fn plan(&self, reached: &Result<Vec<Link>, String>) -> Plan {
         let action = match (&self.content, reached) {
             (Err(objections), _) => {
                 Action::Refuse { objections: objections.clone(), reason: String::new() }
             }
-            (Ok(vlan), _) if vlan.role == Role::Secondary => Action::StandBy,
+            (Ok(ScopeConfig::Dhcp(vlan)), _) if vlan.role == Role::Secondary => Action::StandBy,
             (Ok(_), Err(reason)) => {
                 Action::Refuse { objections: Vec::new(), reason: reason.clone() }
             }
-            (Ok(vlan), Ok(links)) => Action::Serve { vlan: vlan.clone(), links: links.clone() },
+            (Ok(config), Ok(links)) => {
+                Action::Serve { config: config.clone(), links: links.clone() }
+            }
         };
         Plan { generation: self.generation, action }
     }

@@ -1,9 +1,6 @@
 //! A configuration file as scopes, for a rack without a region: from there on nothing knows where they came from.
 
-use common::{
-    Generation, Objection,
-    rack_config::{ScopeConfig, ScopeName},
-};
+use common::{Generation, Objection};
 use proto::{convert::rack_config, v1};
 use std::{collections::BTreeSet, path::Path};
 use uuid::Uuid;
@@ -86,10 +83,9 @@ fn completed(mut vlan: v1::DhcpVlan) -> v1::DhcpVlan {
 fn record(vlan: v1::DhcpVlan) -> Result<Record, Vec<Objection>> {
     let wire = v1::ScopeConfig { scope: Some(v1::scope_config::Scope::Dhcp(vlan)) };
     let config = rack_config::scope_from_wire(&wire).map_err(|refused| refused.0)?;
-    let ScopeConfig::Dhcp(vlan) = &config;
     let content = rack_config::encode(&config);
     Ok(Record {
-        scope: ScopeName::Dhcp(vlan.vlan),
+        scope: config.name(),
         generation: Generation::default(),
         digest: rack_config::digest(&content),
         content,

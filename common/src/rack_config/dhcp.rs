@@ -1,11 +1,14 @@
 //! The DHCP of one VLAN.
 
 use ipnet::Ipv4Net;
-use std::net::{IpAddr, Ipv4Addr};
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, Ipv4Addr},
+};
 
 use crate::{
     IpRange, Lifetime, MacAddr, Name, Objection, RangeSet, SubnetId, VlanId,
-    dhcp_options::OptionSet,
+    dhcp_options::OptionSet, rack_config::boot::Architecture,
 };
 
 /// What the rack is for this VLAN.
@@ -22,6 +25,8 @@ pub struct DhcpVlan {
     /// What people call it: `dc1/10`.
     pub name: String,
     pub role: Role,
+    /// Another server gives the addresses; this rack only adds what machines boot (PXE specification 2.1, proxyDHCP).
+    pub proxy: bool,
     /// In the order in which they are tried for a client that says nothing of itself.
     subnets: Vec<DhcpSubnet>,
 }
@@ -40,6 +45,8 @@ pub struct DhcpSubnet {
     pub next_server: Option<Ipv4Addr>,
     /// `file`, at most 127 bytes (RFC 2131 section 2).
     pub boot_file: String,
+    /// Firmware of these is told of no loader.
+    pub disabled_boot: BTreeSet<Architecture>,
 }
 
 /// An address kept for one client.
@@ -86,7 +93,7 @@ impl DhcpVlan {
             return Err(objections);
         }
         subnets.iter_mut().for_each(DhcpSubnet::keep_reserved_apart);
-        Ok(Self { vlan, name, role, subnets })
+        Ok(Self { vlan, name, role, proxy: false, subnets })
     }
 
     pub fn subnets(&self) -> &[DhcpSubnet] {
@@ -181,6 +188,7 @@ mod tests {
             options: OptionSet::new(),
             next_server: None,
             boot_file: String::new(),
+            disabled_boot: BTreeSet::new(),
         }
     }
 

@@ -127,7 +127,13 @@ impl Source {
             self.fact(place, now)
         });
         let leases = leases.collect();
-        v1::FactBatch { class: v1::FactClass::Lease.into(), sent_at: now, leases, snapshot: None }
+        v1::FactBatch {
+            class: v1::FactClass::Lease.into(),
+            sent_at: now,
+            leases,
+            snapshot: None,
+            boots: Vec::new(),
+        }
     }
 
     fn fact(&self, place: u64, now: i64) -> v1::LeaseFact {

@@ -101,6 +101,7 @@ pub(crate) fn scope(role: v1::RackRole, prefix: &str) -> Vec<u8> {
         name: "dc1/10".into(),
         role: role.into(),
         subnets: vec![subnet],
+        proxy: false,
     };
     let scope = v1::scope_config::Scope::Dhcp(vlan);
     v1::ScopeConfig { scope: Some(scope) }.encode_to_vec()

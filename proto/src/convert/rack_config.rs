@@ -4,13 +4,21 @@ use common::{
     IpRange, Lifetime, Objection, RangeSet,
     dhcp_options::{self, OptionSet, OptionValue},
     generation::Digest,
-    rack_config::{ClientMatch, DhcpSubnet, DhcpVlan, Reservation, Role, ScopeConfig},
+    rack_config::{
+        ClientMatch, DhcpSubnet, DhcpVlan, Reservation, Role, ScopeConfig, boot::Architecture,
+    },
 };
 use prost::Message;
 use sha2::Digest as _;
-use std::net::{IpAddr, Ipv4Addr};
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, Ipv4Addr},
+};
 
-use super::path::{Reading, Refused};
+use super::{
+    boot_config,
+    path::{Reading, Refused},
+};
 use crate::v1::{self, scope_config::Scope};
 
 /// Of a scope's content as encoded; the generation is not part of it.
@@ -33,6 +41,7 @@ pub fn decode(content: &[u8]) -> Result<ScopeConfig, Refused> {
 pub fn scope_to_wire(config: &ScopeConfig) -> v1::ScopeConfig {
     let scope = match config {
         ScopeConfig::Dhcp(vlan) => Scope::Dhcp(dhcp_to_wire(vlan)),
+        ScopeConfig::Boot(boot) => Scope::Boot(boot_config::to_wire(boot)),
     };
     v1::ScopeConfig { scope: Some(scope) }
 }
@@ -41,6 +50,7 @@ pub fn scope_to_wire(config: &ScopeConfig) -> v1::ScopeConfig {
 pub fn scope_from_wire(wire: &v1::ScopeConfig) -> Result<ScopeConfig, Refused> {
     match &wire.scope {
         Some(Scope::Dhcp(vlan)) => dhcp_from_wire(vlan).map(ScopeConfig::Dhcp),
+        Some(Scope::Boot(boot)) => boot_config::from_wire(boot).map(ScopeConfig::Boot),
         None => Err(Refused::one("scope", "", "is of no kind that this version knows")),
     }
 }
@@ -55,6 +65,7 @@ fn dhcp_to_wire(vlan: &DhcpVlan) -> v1::DhcpVlan {
         name: vlan.name.clone(),
         role: role.into(),
         subnets: vlan.subnets().iter().map(subnet_to_wire).collect(),
+        proxy: vlan.proxy,
     }
 }
 
@@ -72,6 +83,7 @@ fn subnet_to_wire(subnet: &DhcpSubnet) -> v1::DhcpSubnet {
         options: options_to_wire(&subnet.options),
         next_server: shown(subnet.next_server),
         boot_file: subnet.boot_file.clone(),
+        disabled_boot_architectures: subnet.disabled_boot.iter().map(ToString::to_string).collect(),
     }
 }
 
@@ -117,7 +129,9 @@ fn dhcp_from_wire(wire: &v1::DhcpVlan) -> Result<DhcpVlan, Refused> {
         reading.take(below);
     }
     if let (Some(vlan), Some(role), true) = (vlan, role, reading.objections.is_empty()) {
-        return DhcpVlan::new(vlan, wire.name.clone(), role, subnets).map_err(Refused);
+        let mut vlan = DhcpVlan::new(vlan, wire.name.clone(), role, subnets).map_err(Refused)?;
+        vlan.proxy = wire.proxy;
+        return Ok(vlan);
     }
     Err(Refused(reading.objections))
 }
@@ -137,6 +151,7 @@ fn subnet_from_wire(wire: &v1::DhcpSubnet, reading: &mut Reading) -> Option<Dhcp
     let lease = reading.check("lease_seconds", wire.lease_seconds, lease);
     let options = options_from_wire(&wire.options, reading);
     let next_server = server_from_wire(&wire.next_server, reading);
+    let disabled_boot = architectures_from_wire(&wire.disabled_boot_architectures, reading);
     Some(DhcpSubnet {
         id: id?,
         prefix: prefix.and_then(|prefix: ipnet::Ipv4Net| without_host_bits(prefix, reading))?,
@@ -146,7 +161,17 @@ fn subnet_from_wire(wire: &v1::DhcpSubnet, reading: &mut Reading) -> Option<Dhcp
         options,
         next_server,
         boot_file: wire.boot_file.clone(),
+        disabled_boot,
     })
+}
+
+fn architectures_from_wire(wire: &[String], reading: &mut Reading) -> BTreeSet<Architecture> {
+    let mut architectures = BTreeSet::new();
+    for (at, name) in wire.iter().enumerate() {
+        let field = format!("disabled_boot_architectures[{at}]");
+        architectures.extend(reading.check(&field, name, name.parse::<Architecture>()));
+    }
+    architectures
 }
 
 fn without_host_bits(prefix: ipnet::Ipv4Net, reading: &mut Reading) -> Option<ipnet::Ipv4Net> {
@@ -247,12 +272,12 @@ fn shown(address: Option<Ipv4Addr>) -> String {
     address.map(|address| address.to_string()).unwrap_or_default()
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Digits with or without colons between the bytes.
-fn bytes(text: &str) -> Option<Vec<u8>> {
+pub(super) fn bytes(text: &str) -> Option<Vec<u8>> {
     let digits: Vec<u32> =
         text.chars().filter(|c| *c != ':').map(|c| c.to_digit(16)).collect::<Option<_>>()?;
     let pairs = digits.chunks(2).map(|pair| match pair {
@@ -299,12 +324,14 @@ mod tests {
             ],
             next_server: "10.0.0.2".into(),
             boot_file: "bootx64.efi".into(),
+            disabled_boot_architectures: vec!["bios".into()],
         };
         v1::DhcpVlan {
             id: ID.into(),
             name: "dc1/10".into(),
             role: v1::RackRole::Primary.into(),
             subnets: vec![subnet],
+            proxy: true,
         }
     }
 

@@ -36,6 +36,7 @@ impl From<FactClass> for v1::FactClass {
     fn from(own: FactClass) -> Self {
         match own {
             FactClass::Lease => Self::Lease,
+            FactClass::Boot => Self::Boot,
         }
     }
 }
@@ -44,6 +45,7 @@ impl From<FactClass> for v1::FactClass {
 pub fn class_from_wire(wire: v1::FactClass) -> Option<FactClass> {
     match wire {
         v1::FactClass::Lease => Some(FactClass::Lease),
+        v1::FactClass::Boot => Some(FactClass::Boot),
         v1::FactClass::Unspecified => None,
     }
 }

@@ -5,6 +5,7 @@
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
+    collections::BTreeSet,
     net::{Ipv4Addr, SocketAddrV4},
     sync::atomic::{AtomicUsize, Ordering},
     time::Instant,
@@ -151,6 +152,7 @@ fn vlan() -> CompiledVlan {
         options: options.into_iter().collect(),
         next_server: Some(SERVER),
         boot_file: "shimx64.efi".into(),
+        disabled_boot: BTreeSet::new(),
     };
     let id = VlanId::new(uuid::Uuid::nil());
     let vlan = DhcpVlan::new(id, "micro".into(), Role::Primary, vec![subnet]).expect("valid");

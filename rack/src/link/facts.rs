@@ -130,6 +130,7 @@ impl Facts {
     fn batch(&self, leases: &[LeaseChanged], snapshot: Option<v1::Snapshot>) -> v1::FactBatch {
         metrics::counter!("hostler_rack_facts_sent_total").increment(leases.len() as u64);
         v1::FactBatch {
+            boots: Vec::new(),
             class: v1::FactClass::Lease.into(),
             sent_at: self.clock.now().micros(),
             leases: leases.iter().map(Into::into).collect(),

@@ -22,10 +22,13 @@ pub(crate) fn vlan(name: &str, prefixes: &[&str]) -> DhcpVlan {
         name: name.into(),
         role: v1::RackRole::Primary.into(),
         subnets: subnets.collect(),
+        proxy: false,
     };
     let scope = v1::ScopeConfig { scope: Some(v1::scope_config::Scope::Dhcp(vlan)) };
-    let ScopeConfig::Dhcp(vlan) = rack_config::scope_from_wire(&scope).unwrap();
-    vlan
+    match rack_config::scope_from_wire(&scope).unwrap() {
+        ScopeConfig::Dhcp(vlan) => vlan,
+        other @ ScopeConfig::Boot(_) => panic!("{other:?}"),
+    }
 }
 
 pub(crate) fn standby(mut vlan: DhcpVlan) -> DhcpVlan {

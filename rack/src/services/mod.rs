@@ -1,5 +1,6 @@
 //! What a rack does for the machines beside it. A service is configured by its scopes and says how it is.
 
+pub mod boot;
 pub mod dhcp;
 
 use common::report::ServiceStatus;

@@ -5,7 +5,10 @@ use common::{
     dhcp_options::{OptionSet, OptionValue, Route},
     rack_config::{DhcpSubnet, DhcpVlan, Reservation, Role, ScopeConfig, ScopeName},
 };
-use std::net::{IpAddr, Ipv4Addr};
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, Ipv4Addr},
+};
 
 use crate::{
     Subnet, Vlan,
@@ -66,6 +69,7 @@ fn build_subnet(model: &SubnetModel, vlan: &Vlan) -> Option<DhcpSubnet> {
         options: build_options(subnet, vlan),
         next_server: subnet.next_server,
         boot_file: subnet.boot_file.as_str().to_owned(),
+        disabled_boot: BTreeSet::new(),
     })
 }
 
@@ -176,10 +180,16 @@ mod tests {
         NetworkModel { vlans: vec![VlanModel { id: id(2), key: "dc1/10".into(), vlan, subnets }] }
     }
 
+    fn dhcp(config: ScopeConfig) -> DhcpVlan {
+        match config {
+            ScopeConfig::Dhcp(vlan) => vlan,
+            other @ ScopeConfig::Boot(_) => panic!("{other:?}"),
+        }
+    }
+
     fn built(subnet: SubnetModel) -> DhcpSubnet {
         let scope = build(&model(vec![subnet])).remove(0);
-        let ScopeConfig::Dhcp(vlan) = scope.config.unwrap();
-        vlan.subnets()[0].clone()
+        dhcp(scope.config.unwrap()).subnets()[0].clone()
     }
 
     #[test]
@@ -188,7 +198,7 @@ mod tests {
         let roles: Vec<_> = scopes
             .iter()
             .map(|scope| {
-                let ScopeConfig::Dhcp(vlan) = scope.config.as_ref().unwrap();
+                let vlan = dhcp(scope.config.clone().unwrap());
                 assert_eq!((scope.name.as_str(), vlan.subnets().len()), ("dhcp dc1/10", 1));
                 (scope.rack, vlan.role)
             })

@@ -70,6 +70,7 @@ fn bound<'a>(query: SqlQuery, outbox: Outbox) -> BoxedSqlQuery<'a, Backend, SqlQ
 fn class_name(class: FactClass) -> &'static str {
     match class {
         FactClass::Lease => "lease",
+        FactClass::Boot => "boot",
     }
 }
 

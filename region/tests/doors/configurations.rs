@@ -65,6 +65,7 @@ fn vlan(scope: &Scope) -> v1::DhcpVlan {
     let content: v1::ScopeConfig = prost::Message::decode(scope.content.as_slice()).unwrap();
     match content.scope.unwrap() {
         v1::scope_config::Scope::Dhcp(vlan) => vlan,
+        v1::scope_config::Scope::Boot(boot) => panic!("{boot:?}"),
     }
 }
 

@@ -35,7 +35,13 @@ async fn send(stream: &Stream, leases: Vec<v1::LeaseFact>, snapshot: Option<v1::
 }
 
 fn batch(leases: Vec<v1::LeaseFact>, snapshot: Option<v1::Snapshot>) -> v1::FactBatch {
-    v1::FactBatch { class: v1::FactClass::Lease.into(), sent_at: 1_000_000, leases, snapshot }
+    v1::FactBatch {
+        class: v1::FactClass::Lease.into(),
+        sent_at: 1_000_000,
+        leases,
+        snapshot,
+        boots: Vec::new(),
+    }
 }
 
 async fn vlan(doors: &Doors) -> String {

@@ -2,7 +2,10 @@
 //! first corpus: `cargo +nightly fuzz run datagrams corpus/datagrams`.
 #![no_main]
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::{
+    collections::BTreeSet,
+    net::{Ipv4Addr, SocketAddrV4},
+};
 
 use common::{
     IpRange, Lifetime, MacAddr, SubnetId, Timestamp, VlanId,
@@ -65,6 +68,7 @@ fn vlan() -> CompiledVlan {
         options: [(3, OptionValue::Addresses(vec![SERVER; 60]))].into_iter().collect(),
         next_server: Some(SERVER),
         boot_file: "file".into(),
+        disabled_boot: BTreeSet::new(),
     };
     let id = VlanId::new(uuid::Uuid::nil());
     let vlan = DhcpVlan::new(id, "fuzz".into(), Role::Primary, vec![subnet]).expect("valid");

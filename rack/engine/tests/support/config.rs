@@ -1,6 +1,6 @@
 //! A VLAN in a line: `VLAN on LINK:ADDRESS,.. / PREFIX key=value .. / PREFIX ..`; `on -` is a VLAN that only relays reach.
 
-use std::net::Ipv4Addr;
+use std::{collections::BTreeSet, net::Ipv4Addr};
 
 use common::{
     IpRange, Lifetime, Objection, SubnetId,
@@ -38,6 +38,7 @@ pub fn subnet(text: &str) -> DhcpSubnet {
         options: OptionSet::new(),
         next_server: None,
         boot_file: String::new(),
+        disabled_boot: BTreeSet::new(),
     };
     for word in words {
         let (key, value) = word.split_once('=').unwrap();

@@ -5,7 +5,7 @@ use common::{
     report::{ServiceState, Verdict},
 };
 use runtime::{clock::Clock, tasks::Tasks};
-use std::{net::IpAddr, path::Path, time::Duration};
+use std::{collections::BTreeSet, net::IpAddr, path::Path, time::Duration};
 use tokio::time::timeout;
 use uuid::Uuid;
 
@@ -35,6 +35,7 @@ fn vlan(role: Role) -> DhcpVlan {
         options: OptionSet::new(),
         next_server: None,
         boot_file: String::new(),
+        disabled_boot: BTreeSet::new(),
     };
     DhcpVlan::new(VlanId::new(Uuid::from_u128(1)), "dc1/10".into(), role, vec![subnet]).unwrap()
 }
