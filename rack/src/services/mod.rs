@@ -1,6 +1,7 @@
 //! What a rack does for the machines beside it. A service is configured by its scopes and says how it is.
 
 pub mod boot;
+pub mod boot_events;
 pub mod dhcp;
 
 use common::report::ServiceStatus;
