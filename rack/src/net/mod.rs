@@ -3,7 +3,7 @@
 
 pub mod dhcp_socket;
 pub mod interfaces;
-mod port_owner;
+pub mod port_owner;
 mod raw;
 pub mod receive;
 pub mod schedule;

@@ -3,7 +3,7 @@
 use std::{fs, os::unix::ffi::OsStrExt, path::Path};
 
 /// The processes that have this port in this network namespace: `dnsmasq (process 812)`.
-pub(super) fn describe(port: u16) -> String {
+pub fn describe(port: u16) -> String {
     let table = fs::read_to_string("/proc/net/udp").unwrap_or_default();
     let owners = owners(&inodes(&table, port));
     if owners.is_empty() { "another process".into() } else { owners.join(" and ") }

@@ -1,18 +1,23 @@
 //! What machines fetch while they boot, told to whoever follows boots: the boot trace.
 
 use common::{MacAddr, Timestamp};
+use metrics::{counter, gauge};
+use runtime::clock::Clock;
 use std::{
     net::IpAddr,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::{Duration, Instant},
 };
 use tokio::sync::mpsc;
 
 /// A hundred machines that boot at once tell some ten events a second each; this takes several seconds of them. More are dropped and counted, since
 /// a transfer must not wait for its own chronicle.
 const QUEUE: usize = 4096;
+/// How often a transfer tells how far it is.
+const EVERY: Duration = Duration::from_secs(1);
 
 /// One step of one transfer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,12 +56,19 @@ pub enum Step {
         size: u64,
     },
     /// About once a second.
-    Bytes { sent: u64 },
+    Bytes {
+        sent: u64,
+    },
     /// All of it has arrived, as far as the protocol tells.
-    Done { sent: u64 },
+    Done {
+        sent: u64,
+    },
     /// The client only wanted to know the size, as UEFI firmware does before each TFTP transfer; no fault.
     Probed,
-    Failed { sent: u64, failure: Failure },
+    Failed {
+        sent: u64,
+        failure: Failure,
+    },
 }
 
 /// Why a transfer did not end well, or never began.
@@ -79,16 +91,6 @@ pub enum Failure {
 }
 
 impl Failure {
-    pub const ALL: [Self; 7] = [
-        Self::NotFound,
-        Self::NotFetched,
-        Self::Refused,
-        Self::Busy,
-        Self::TimedOut,
-        Self::Aborted,
-        Self::Local,
-    ];
-
     pub fn name(self) -> &'static str {
         match self {
             Self::NotFound => "not-found",
@@ -107,24 +109,146 @@ impl Failure {
 pub struct BootEvents {
     sender: mpsc::Sender<BootEvent>,
     numbers: Arc<AtomicU64>,
+    clock: Clock,
 }
 
 /// The two ends.
-pub fn channel() -> (BootEvents, mpsc::Receiver<BootEvent>) {
+pub fn channel(clock: Clock) -> (BootEvents, mpsc::Receiver<BootEvent>) {
     let (sender, receiver) = mpsc::channel(QUEUE);
-    (BootEvents { sender, numbers: Arc::default() }, receiver)
+    (BootEvents { sender, numbers: Arc::default(), clock }, receiver)
+}
+
+/// Who fetches what, and how.
+#[derive(Clone, Debug)]
+pub struct Fetch {
+    pub protocol: Protocol,
+    pub peer: IpAddr,
+    pub mac: Option<MacAddr>,
+    pub path: String,
+}
+
+/// A transfer under way: counts it and tells of it. Dropped before its end it was broken off.
+#[derive(Debug)]
+pub struct Transfer {
+    events: BootEvents,
+    fetch: Fetch,
+    number: u64,
+    sent: u64,
+    next: Instant,
+    ended: bool,
 }
 
 impl BootEvents {
-    /// For a new transfer.
-    pub fn number(&self) -> u64 {
-        self.numbers.fetch_add(1, Ordering::Relaxed)
+    pub fn begin(&self, fetch: Fetch, size: u64) -> Transfer {
+        gauge!("hostler_boot_transfers_open", "protocol" => fetch.protocol.name()).increment(1.0);
+        let number = self.tell(&fetch, None, Step::Started { size });
+        let next = Instant::now() + EVERY;
+        Transfer { events: self.clone(), fetch, number, sent: 0, next, ended: false }
     }
 
-    /// Never waits.
-    pub fn tell(&self, event: BootEvent) {
+    /// A request that no transfer came of.
+    pub fn refuse(&self, fetch: &Fetch, failure: Failure) {
+        let step = Step::Failed { sent: 0, failure };
+        self.tell(fetch, None, step);
+        count(fetch.protocol, step);
+    }
+
+    /// Never waits. The number is a new one where none is given.
+    fn tell(&self, fetch: &Fetch, number: Option<u64>, step: Step) -> u64 {
+        let transfer = number.unwrap_or_else(|| self.numbers.fetch_add(1, Ordering::Relaxed));
+        let Fetch { protocol, peer, mac, path } = fetch.clone();
+        let event = BootEvent { transfer, at: self.clock.now(), protocol, peer, mac, path, step };
         if self.sender.try_send(event).is_err() {
-            metrics::counter!("hostler_boot_events_dropped_total").increment(1);
+            counter!("hostler_boot_events_dropped_total").increment(1);
+        }
+        transfer
+    }
+}
+
+impl Transfer {
+    /// Of all bytes, how many were sent so far.
+    pub fn progress(&mut self, sent: u64, now: Instant) {
+        self.sent = sent;
+        if now >= self.next {
+            self.next = now + EVERY;
+            self.events.tell(&self.fetch, Some(self.number), Step::Bytes { sent });
+        }
+    }
+
+    pub fn done(mut self, sent: u64) {
+        self.sent = sent;
+        self.end(Step::Done { sent });
+    }
+
+    pub fn probed(mut self) {
+        self.end(Step::Probed);
+    }
+
+    pub fn failed(mut self, sent: u64, failure: Failure) {
+        self.sent = sent;
+        self.end(Step::Failed { sent, failure });
+    }
+
+    fn end(&mut self, step: Step) {
+        self.ended = true;
+        let protocol = self.fetch.protocol;
+        gauge!("hostler_boot_transfers_open", "protocol" => protocol.name()).decrement(1.0);
+        counter!("hostler_boot_sent_bytes_total", "protocol" => protocol.name())
+            .increment(self.sent);
+        count(protocol, step);
+        self.events.tell(&self.fetch, Some(self.number), step);
+    }
+}
+
+impl Drop for Transfer {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.end(Step::Failed { sent: self.sent, failure: Failure::Aborted });
+        }
+    }
+}
+
+fn count(protocol: Protocol, step: Step) {
+    let outcome = match step {
+        Step::Started { .. } | Step::Bytes { .. } => return,
+        Step::Done { .. } => "done",
+        Step::Probed => "probed",
+        Step::Failed { failure, .. } => failure.name(),
+    };
+    let protocol = protocol.name();
+    counter!("hostler_boot_transfers_total", "protocol" => protocol, "outcome" => outcome)
+        .increment(1);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transfer_tells_of_its_beginning_and_of_its_one_end() {
+        type End = fn(Transfer);
+        let table: [(End, Step); 4] = [
+            (|transfer| transfer.done(7), Step::Done { sent: 7 }),
+            (Transfer::probed, Step::Probed),
+            (
+                |transfer| transfer.failed(3, Failure::TimedOut),
+                Step::Failed { sent: 3, failure: Failure::TimedOut },
+            ),
+            (drop, Step::Failed { sent: 0, failure: Failure::Aborted }),
+        ];
+        let (events, mut told) = channel(Clock::system());
+        for (end, expected) in table {
+            let fetch = Fetch {
+                protocol: Protocol::Tftp,
+                peer: [10, 0, 0, 9].into(),
+                mac: None,
+                path: "a".into(),
+            };
+            end(events.begin(fetch, 7));
+            let (first, last) = (told.try_recv().unwrap(), told.try_recv().unwrap());
+            assert_eq!((first.step, last.step), (Step::Started { size: 7 }, expected));
+            assert_eq!(first.transfer, last.transfer);
+            assert!(told.try_recv().is_err());
         }
     }
 }

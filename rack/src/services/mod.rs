@@ -2,7 +2,9 @@
 
 pub mod boot;
 pub mod boot_events;
+pub mod boot_files;
 pub mod dhcp;
+pub mod tftp;
 
 use common::report::ServiceStatus;
 use futures_util::future::select_all;
