@@ -17,6 +17,8 @@ pub struct Config {
     pub state_directory: PathBuf,
     /// None: SQLite in the state directory.
     pub database: Option<String>,
+    /// None: a folder in the state directory.
+    pub boot_files: Option<PathBuf>,
     pub operators: Operators,
     pub racks: Racks,
     pub metrics: Metrics,
@@ -92,6 +94,11 @@ impl Config {
         self.database.clone().unwrap_or_else(own)
     }
 
+    /// Where the content of boot files lies.
+    pub fn boot_files(&self) -> PathBuf {
+        self.boot_files.clone().unwrap_or_else(|| self.state_directory.join("boot-files"))
+    }
+
     /// The file with the key that seals the secrets in the database: beside SQLite's, else in the state directory.
     pub fn key_file(&self) -> PathBuf {
         match &self.database {
@@ -106,6 +113,7 @@ impl Default for Config {
         Self {
             state_directory: "/var/lib/hostler-region".into(),
             database: None,
+            boot_files: None,
             operators: Operators::default(),
             racks: Racks::default(),
             metrics: Metrics::default(),
@@ -167,7 +175,9 @@ mod tests {
             .lines()
             .filter_map(|line| if line.starts_with('[') { Some(line.into()) } else { keys(line) })
             .filter(|line| {
-                !["database", "certificate =", "key ="].iter().any(|k| line.starts_with(k))
+                !["database", "boot-files", "certificate =", "key ="]
+                    .iter()
+                    .any(|k| line.starts_with(k))
             })
             .collect();
         let read: Config = parse(&live.join("\n")).unwrap();
@@ -201,5 +211,8 @@ mod tests {
         assert_eq!(at(None), (format!("{own}/region.db"), format!("{own}/region.key")));
         assert_eq!(at(Some("/x/a.db")), ("/x/a.db".into(), "/x/a.db.key".into()));
         assert_eq!(at(Some("postgres://h/d")).1, format!("{own}/region.key"));
+        let files = |text| parse::<Config>(text).unwrap().boot_files().display().to_string();
+        assert_eq!(files(""), format!("{own}/boot-files"));
+        assert_eq!(files("boot-files = \"/srv/shared\""), "/srv/shared");
     }
 }

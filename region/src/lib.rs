@@ -3,6 +3,7 @@
 mod addresses;
 pub mod api;
 pub mod auth;
+pub mod boot_store;
 pub mod config;
 pub mod db;
 pub mod dispatch;
@@ -30,6 +31,8 @@ pub struct Region {
     pub configurations: dispatch::Configurations,
     /// What join tokens say; None while racks are not served.
     pub doorstep: Option<Arc<operations::rack_token::Doorstep>>,
+    /// The content of boot files; None: this process keeps none.
+    pub boot_files: Option<boot_store::Store>,
 }
 
 impl Region {
@@ -39,6 +42,6 @@ impl Region {
         let log = events::Log::open(db.clone(), &tasks, clock.now()).await?;
         let (racks, configurations) =
             (dispatch::Registry::default(), dispatch::Configurations::default());
-        Ok(Self { db, log, tasks, clock, racks, configurations, doorstep: None })
+        Ok(Self { db, log, tasks, clock, racks, configurations, doorstep: None, boot_files: None })
     }
 }

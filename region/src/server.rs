@@ -24,11 +24,12 @@ use crate::{
         authorities::{Authorities, AuthoritiesError},
         server_certificate::{self, CertificateError, ServerCertificate, Source},
     },
+    boot_store,
     config::Config,
     db::OpenError,
     listen::{self, Connections, Door},
     operations::{rack::Signing, rack_token::Doorstep},
-    racks::Racks,
+    racks::{Racks, boot_files},
     reconcile, ui,
 };
 
@@ -40,6 +41,8 @@ pub enum StartError {
     Authorities(#[from] AuthoritiesError),
     #[error("{}: cannot be made", path.display())]
     Folder { path: PathBuf, source: io::Error },
+    #[error("boot-files: the folder cannot be used")]
+    BootFiles(#[source] boot_store::StoreError),
     #[error("{name}: no certificate")]
     Certificate { name: &'static str, source: CertificateError },
     #[error("{name}: no TLS")]
@@ -73,6 +76,8 @@ pub async fn start(config: &Config, tasks: Tasks, clock: Clock) -> Result<Server
         addresses: addresses::reachable(&config.racks.addresses, &bound(&racks)),
         authority: authorities.racks_fingerprint(),
     }));
+    let boot_files = boot_store::Store::open(&config.boot_files()).await;
+    region.boot_files = Some(boot_files.map_err(StartError::BootFiles)?);
     let server = Server {
         operators: bound(&operators),
         racks: bound(&racks),
@@ -133,8 +138,9 @@ async fn serve_racks(
     let mut routes = Routes::builder();
     routes
         .add_service(RackLinkServer::new(racks.clone()).max_decoding_message_size(LARGEST_MESSAGE))
-        .add_service(EnrolServer::new(racks));
+        .add_service(EnrolServer::new(racks.clone()));
     let routes = routes.routes().prepare().into_axum_router().layer(from_fn(measure));
+    let routes = routes.merge(boot_files::routes(racks));
     let door = Door { name: RACKS, tls, routes, connections, refused };
     listeners.into_iter().for_each(|listener| listen::spawn(listener, door.clone(), &region.tasks));
     Ok(())

@@ -111,7 +111,7 @@ fn merged<R: Resource>(
     }
 }
 
-fn expect<R: Resource>(old: &Saved<R>, write: &v1::Write) -> Result<(), OperationError> {
+pub(super) fn expect<R: Resource>(old: &Saved<R>, write: &v1::Write) -> Result<(), OperationError> {
     let (expected, actual) = (write.expected_revision, old.revision);
     if expected == 0 || expected == actual {
         return Ok(());

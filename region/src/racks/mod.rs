@@ -1,5 +1,6 @@
 //! The racks' door: who is let in, their streams, and what comes in over them.
 
+pub mod boot_files;
 pub mod enrol;
 pub mod ingest;
 mod refusals;
@@ -51,7 +52,10 @@ impl Racks {
 
     /// Whose certificate a request came with: one that this region signed, has not revoked, and whose rack there still is.
     async fn admit<T>(&self, request: &Request<T>) -> Result<(RackIdentity, SocketAddr), Status> {
-        let peer = request.extensions().get::<Peer>().cloned();
+        self.admit_peer(request.extensions().get::<Peer>().cloned()).await
+    }
+
+    async fn admit_peer(&self, peer: Option<Peer>) -> Result<(RackIdentity, SocketAddr), Status> {
         let peer = peer.ok_or_else(|| Status::internal("a request without its connection"))?;
         let Some(identity) = peer.rack else {
             let why = "a rack shows the certificate that it got as it joined";

@@ -1,5 +1,6 @@
 //! What region does by itself. A reconciler is woken, never told: it looks at what is, does what is missing and may run at any time, also twice at once.
 
+mod boot_files;
 pub mod liveness;
 pub mod rack_configs;
 pub mod retention;
@@ -49,6 +50,13 @@ static TABLE: &[Reconciler] = &[
         kinds: &[],
         period: liveness::PERIOD,
         run: |context| Box::pin(liveness::run(context)),
+        nudged: |_| Box::pin(std::future::pending()),
+    },
+    Reconciler {
+        name: "boot-files",
+        kinds: &[],
+        period: Duration::from_secs(600),
+        run: |context| Box::pin(boot_files::run(context)),
         nudged: |_| Box::pin(std::future::pending()),
     },
     Reconciler {

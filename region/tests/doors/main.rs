@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where its own set-up fails")]
 
 mod bench;
+mod boot_files;
 mod certificates;
 mod configurations;
 mod facts;

@@ -9,34 +9,19 @@ use region::{
     api,
     auth::{Actor, Role},
 };
-use tonic::{Code, Request, service::Routes};
+use tonic::{Code, Request};
 use tonic_types::StatusExt;
-use tower::{ServiceExt, util::MapRequest};
 
 use crate::{
     network,
-    support::{World, admin, on_both},
+    support::{admin, on_both, served_by},
 };
-
-type Http = http::Request<tonic::body::Body>;
-
-fn served(
-    world: &World,
-    actor: Option<Actor>,
-) -> MapRequest<Routes, impl FnMut(Http) -> Http + Clone> {
-    api::routes(world.region.clone()).map_request(move |mut request: Http| {
-        if let Some(actor) = actor.clone() {
-            request.extensions_mut().insert(actor);
-        }
-        request
-    })
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_objection_comes_as_field_value_and_rule() {
     on_both(async |world| {
         network(world).await;
-        let mut subnets = SubnetsClient::new(served(world, Some(admin())));
+        let mut subnets = SubnetsClient::new(served_by(&world.region, Some(admin())));
         let item = Subnet {
             vrf: "default".into(),
             vlan: "dc9/1".into(),
@@ -58,8 +43,8 @@ async fn every_objection_comes_as_field_value_and_rule() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_write_answers_a_cursor_that_has_it_behind_it() {
     on_both(async |world| {
-        let mut fabrics = FabricsClient::new(served(world, Some(admin())));
-        let mut events = EventsClient::new(served(world, Some(admin())));
+        let mut fabrics = FabricsClient::new(served_by(&world.region, Some(admin())));
+        let mut events = EventsClient::new(served_by(&world.region, Some(admin())));
         let make = |name: &str| CreateFabricRequest {
             item: Some(Fabric { name: name.into(), ..Default::default() }),
             write: Some(Write { request_id: name.into(), ..Default::default() }),
@@ -95,7 +80,7 @@ async fn the_log_is_listed_in_pages_either_way() {
         for name in ["a", "b", "c", "d", "e"] {
             world.create("fabric", &format!("name={name}")).await.unwrap();
         }
-        let mut events = EventsClient::new(served(world, Some(admin())));
+        let mut events = EventsClient::new(served_by(&world.region, Some(admin())));
         for (order_by, expected) in [("", "edcba"), ("at", "abcde")] {
             let (mut all, mut page_token) = (String::new(), String::new());
             loop {
@@ -121,15 +106,15 @@ async fn the_log_is_listed_in_pages_either_way() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_nobody_or_may_not_is_told_so() {
     on_both(async |world| {
-        let mut nobody = TokensClient::new(served(world, None));
+        let mut nobody = TokensClient::new(served_by(&world.region, None));
         let status = nobody.list(ListRequest::default()).await.unwrap_err();
         assert_eq!(status.code(), Code::Unauthenticated);
         let viewer = Actor { name: "eve".into(), role: Role::Viewer };
-        let mut tokens = TokensClient::new(served(world, Some(viewer.clone())));
+        let mut tokens = TokensClient::new(served_by(&world.region, Some(viewer.clone())));
         let status = tokens.list(ListRequest::default()).await.unwrap_err();
         assert_eq!(status.code(), Code::PermissionDenied);
         assert!(status.message().contains("admin"), "{}", status.message());
-        let mut fabrics = FabricsClient::new(served(world, Some(viewer)));
+        let mut fabrics = FabricsClient::new(served_by(&world.region, Some(viewer)));
         assert!(fabrics.list(ListRequest::default()).await.is_ok());
     })
     .await;
@@ -139,7 +124,7 @@ async fn who_is_nobody_or_may_not_is_told_so() {
 async fn a_change_of_nothing_is_none() {
     on_both(async |world| {
         network(world).await;
-        let mut subnets = SubnetsClient::new(served(world, Some(admin())));
+        let mut subnets = SubnetsClient::new(served_by(&world.region, Some(admin())));
         let request = || GetRequest { id: "10.0.0.0/24".into() };
         let before = subnets.get(request()).await.unwrap().into_inner();
         let again = UpdateSubnetRequest {

@@ -174,6 +174,15 @@ impl Wire for u32 {
     }
 }
 
+impl Wire for u64 {
+    fn typed(text: &str) -> Result<Self, Refusal> {
+        text.parse().map_err(|_| Refusal::new("must be a whole number"))
+    }
+    fn shown(&self) -> String {
+        self.to_string()
+    }
+}
+
 impl Wire for Vec<String> {
     fn typed(text: &str) -> Result<Self, Refusal> {
         Ok(text.split(' ').filter(|word| !word.is_empty()).map(Into::into).collect())
