@@ -8,6 +8,7 @@ use super::flags;
 pub(super) fn of(kind: &Kind) -> Vec<Command> {
     match kind.noun.as_str() {
         "rack" => vec![rack_status(), rack_converge()],
+        "boot-file" => vec![push()],
         _ => Vec::new(),
     }
 }
@@ -22,4 +23,19 @@ fn rack_converge() -> Command {
     Command::new("converge")
         .about("Wait until every rack has everything that was saved up to now")
         .arg(flags::wait())
+}
+
+fn push() -> Command {
+    let command = Command::new("push")
+        .about("Send a file to region, which keeps it for the racks")
+        .long_about("Send a file to region, which keeps it for the racks. What region has already is not sent again: a push that broke goes on where it was. A name that is there already then means the new content.")
+        .arg(Arg::new("file").value_name("FILE").required(true).help("What to send"))
+        .arg(
+            Arg::new("as")
+                .long("as")
+                .value_name("NAME")
+                .help("As machines ask for it; the file's own name unless given [e.g. ipxe/snponly.efi]"),
+        )
+        .arg(Arg::new("note").long("note").value_name("NOTE").help("Free text; what there is stays unless given"));
+    flags::showing(flags::writing(command))
 }

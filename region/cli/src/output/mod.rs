@@ -2,10 +2,12 @@
 
 pub(crate) mod events;
 mod feed;
+mod progress;
 mod screen;
 mod show;
 mod table;
 
 pub(crate) use feed::Feed;
+pub(crate) use progress::Progress;
 pub(crate) use screen::Screen;
 pub(crate) use show::{Form, Shape, json, plain_table};

@@ -2,12 +2,16 @@
 
 use anyhow::Context;
 use prost_reflect::{DynamicMessage, MethodDescriptor};
-use proto::describe::Kind;
+use proto::{
+    describe::Kind,
+    v1::{PushRequest, PushResponse, boot_file_push_client::BootFilePushClient},
+};
+use tokio_stream::Stream;
 use tonic::{
     Request, Status, Streaming,
     client::Grpc,
     codegen::http::uri::PathAndQuery,
-    metadata::{Ascii, MetadataValue},
+    metadata::{Ascii, MetadataMap, MetadataValue},
     transport::Channel,
 };
 
@@ -21,6 +25,7 @@ const LARGEST_ANSWER: usize = 64 << 20;
 const LARGEST_PAGE: usize = 1000;
 
 pub(crate) struct Client {
+    channel: Channel,
     grpc: Grpc<Channel>,
     token: Option<MetadataValue<Ascii>>,
     server: String,
@@ -40,8 +45,8 @@ impl Client {
         let mut token: Option<MetadataValue<Ascii>> =
             token.transpose().context("the token holds characters that no token has")?;
         token.iter_mut().for_each(|token| token.set_sensitive(true));
-        let grpc = Grpc::new(channel).max_decoding_message_size(LARGEST_ANSWER);
-        Ok(Self { grpc, token, server: target.server.to_string() })
+        let grpc = Grpc::new(channel.clone()).max_decoding_message_size(LARGEST_ANSWER);
+        Ok(Self { channel, grpc, token, server: target.server.to_string() })
     }
 
     /// One of the methods that a kind has, by its name in the contract.
@@ -76,8 +81,7 @@ impl Client {
         match self.grpc.unary(request, path, Dynamic(method.output())).await {
             Err(status) => Err(failed(&self.server, status).into()),
             Ok(answer) => {
-                let cursor = answer.metadata().get("hostler-cursor");
-                let cursor = cursor.and_then(|cursor| cursor.to_str().ok()).map(str::to_owned);
+                let cursor = cursor(answer.metadata());
                 Ok(Answer { item: answer.into_inner(), cursor })
             }
         }
@@ -94,6 +98,17 @@ impl Client {
         }
         let answer = self.grpc.server_streaming(request, path, Dynamic(method.output())).await;
         answer.map(tonic::Response::into_inner).map_err(|status| self.failed(status))
+    }
+
+    /// The parts of a boot file, and where the log stood once it had its name. Typed: a chunk is not worth three copies.
+    pub(crate) async fn push(
+        &self,
+        parts: impl Stream<Item = PushRequest> + Send + 'static,
+    ) -> Result<(PushResponse, Option<String>), Status> {
+        let request = self.request(parts);
+        let answer = BootFilePushClient::new(self.channel.clone()).push(request).await?;
+        let cursor = cursor(answer.metadata());
+        Ok((answer.into_inner(), cursor))
     }
 
     /// What went wrong in a call that changes nothing, or in the middle of a stream.
@@ -139,13 +154,17 @@ impl Client {
         &self.server
     }
 
-    fn request(&self, message: DynamicMessage) -> Request<DynamicMessage> {
+    fn request<T>(&self, message: T) -> Request<T> {
         let mut request = Request::new(message);
         if let Some(token) = &self.token {
             request.metadata_mut().insert("authorization", token.clone());
         }
         request
     }
+}
+
+fn cursor(metadata: &MetadataMap) -> Option<String> {
+    metadata.get("hostler-cursor")?.to_str().ok().map(str::to_owned)
 }
 
 pub(crate) fn method_of(kind: &Kind, name: &str) -> anyhow::Result<MethodDescriptor> {

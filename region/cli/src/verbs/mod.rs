@@ -3,6 +3,7 @@
 pub(crate) mod grave;
 mod list;
 pub(crate) mod own;
+pub(crate) mod push;
 mod secret;
 pub(crate) mod typed;
 pub(crate) mod wait;

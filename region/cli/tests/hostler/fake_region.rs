@@ -32,10 +32,10 @@ use tokio_rustls::TlsAcceptor;
 use tokio_stream::Stream;
 use tokio_util::sync::CancellationToken;
 use tonic::{
-    Status,
+    Status, Streaming,
     codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
     codegen::BoxFuture,
-    server::{Grpc, ServerStreamingService},
+    server::{Grpc, ServerStreamingService, StreamingService},
 };
 
 /// One call as it came in.
@@ -210,10 +210,15 @@ async fn answer(
     let path = request.uri().path().trim_start_matches("/hostler.v1.").to_owned();
     let (service, name) = path.split_once('/').expect("a gRPC path");
     let method = proto::describe::method(&format!("hostler.v1.{service}"), name);
+    let (streams, request) = (method.is_client_streaming(), request.map(tonic::body::Body::new));
     let call = Answer { state, path: path.clone(), method };
-    Ok(Grpc::new(Raw).server_streaming(call, request.map(tonic::body::Body::new)).await)
+    Ok(match streams {
+        true => Grpc::new(Raw).streaming(call, request).await,
+        false => Grpc::new(Raw).server_streaming(call, request).await,
+    })
 }
 
+#[derive(Clone)]
 struct Answer {
     state: Arc<State>,
     path: String,
@@ -226,16 +231,47 @@ impl ServerStreamingService<Vec<u8>> for Answer {
     type Future = BoxFuture<tonic::Response<Steps>, Status>;
 
     fn call(&mut self, request: tonic::Request<Vec<u8>>) -> Self::Future {
-        let token = request.metadata().get("authorization");
-        let token = token.map(|token| token.to_str().unwrap().to_owned());
-        let message =
-            DynamicMessage::decode(self.method.input(), request.into_inner().as_slice()).unwrap();
+        let token = token(&request);
+        let message = self.read(&request.into_inner());
+        Box::pin(std::future::ready(Ok(self.reply(token, message))))
+    }
+}
+
+/// Of a client that streams: the call is all of its messages.
+impl StreamingService<Vec<u8>> for Answer {
+    type Response = Vec<u8>;
+    type ResponseStream = Steps;
+    type Future = BoxFuture<tonic::Response<Steps>, Status>;
+
+    fn call(&mut self, request: tonic::Request<Streaming<Vec<u8>>>) -> Self::Future {
+        let own = self.clone();
+        let token = token(&request);
+        Box::pin(async move {
+            let (mut from, mut messages) = (request.into_inner(), Vec::new());
+            while let Some(message) = from.message().await? {
+                messages.push(own.read(&message));
+            }
+            Ok(own.reply(token, Value::Array(messages)))
+        })
+    }
+}
+
+fn token<T>(request: &tonic::Request<T>) -> Option<String> {
+    let token = request.metadata().get("authorization")?;
+    Some(token.to_str().unwrap().to_owned())
+}
+
+impl Answer {
+    fn read(&self, bytes: &[u8]) -> Value {
+        let message = DynamicMessage::decode(self.method.input(), bytes).unwrap();
         let options = SerializeOptions::new()
             .use_proto_field_name(true)
             .skip_default_fields(true)
             .stringify_64_bit_integers(false);
-        let request =
-            message.serialize_with_options(serde_json::value::Serializer, &options).unwrap();
+        message.serialize_with_options(serde_json::value::Serializer, &options).unwrap()
+    }
+
+    fn reply(&self, token: Option<String>, request: Value) -> tonic::Response<Steps> {
         let mut calls = self.state.calls.lock().unwrap();
         let before = calls.iter().filter(|call| call.method == self.path).count();
         let call = Call { method: self.path.clone(), request, token, before };
@@ -247,7 +283,7 @@ impl ServerStreamingService<Vec<u8>> for Answer {
         if let Some(cursor) = cursor {
             answer.metadata_mut().insert("hostler-cursor", cursor.parse().unwrap());
         }
-        Box::pin(std::future::ready(Ok(answer)))
+        answer
     }
 }
 

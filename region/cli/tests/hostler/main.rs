@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where its own set-up fails")]
 
+mod boot_files;
 mod command;
 mod completions;
 mod fake_region;
