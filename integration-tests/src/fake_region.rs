@@ -16,6 +16,7 @@ use rcgen::{
     DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
 };
 use runtime::{
+    clock::Clock,
     tasks::Tasks,
     tls::{self, Fingerprint},
 };
@@ -150,7 +151,8 @@ impl Authority {
         // The authority goes along, since a rack that joins pins it and has it not.
         let shown = CertifiedKey::new(vec![own, self.certificate.clone()], key);
         let shown = Arc::new(Fixed(Arc::new(shown)));
-        let config = tls::server_config(shown, std::slice::from_ref(&self.certificate))?;
+        let config =
+            tls::server_config(shown, std::slice::from_ref(&self.certificate), &Clock::system())?;
         Ok(TlsAcceptor::from(Arc::new(config)))
     }
 

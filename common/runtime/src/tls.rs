@@ -4,8 +4,8 @@
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use rustls::{
-    ClientConfig, DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig,
-    SignatureScheme,
+    AlertDescription, ClientConfig, DigitallySignedStruct, DistinguishedName, RootCertStore,
+    ServerConfig, SignatureScheme,
     client::{
         WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -18,7 +18,7 @@ use rustls::{
     server::{ResolvesServerCert, WebPkiClientVerifier},
     time_provider::TimeProvider,
 };
-use std::{fmt, str::FromStr, sync::Arc, time::Duration};
+use std::{error::Error, fmt, str::FromStr, sync::Arc, time::Duration};
 
 use crate::clock::Clock;
 
@@ -159,15 +159,37 @@ pub fn client_config(
     Ok(config)
 }
 
-/// A server that shows what `own` resolves to. With `clients`, a client may show a certificate, which must then be signed by one of them; whether it
-/// must show one is for the door to say.
+/// That the other side does not take our certificate, as it says in TLS.
+pub fn certificate_alert(error: &(dyn Error + 'static)) -> Option<AlertDescription> {
+    let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    let rustls = inner
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>())
+        .or_else(|| error.downcast_ref());
+    match rustls {
+        Some(rustls::Error::AlertReceived(
+            alert @ (AlertDescription::BadCertificate
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::UnknownCA
+            | AlertDescription::AccessDenied),
+        )) => Some(*alert),
+        _ => None,
+    }
+}
+
+/// A server that shows what `own` resolves to. With `clients`, a client may show a certificate, which must then be signed by one of them and be valid by
+/// `clock`; whether it must show one is for the door to say.
 pub fn server_config(
     own: Arc<dyn ResolvesServerCert>,
     clients: &[CertificateDer<'static>],
+    clock: &Clock,
 ) -> Result<ServerConfig, TlsError> {
     let provider = provider();
-    let builder = ServerConfig::builder_with_provider(provider.clone())
-        .with_protocol_versions(&[&rustls::version::TLS13])?;
+    let builder =
+        ServerConfig::builder_with_details(provider.clone(), Arc::new(Time(clock.clone())))
+            .with_protocol_versions(&[&rustls::version::TLS13])?;
     let builder = if clients.is_empty() {
         builder.with_no_client_auth()
     } else {
@@ -176,6 +198,10 @@ pub fn server_config(
         builder.with_client_cert_verifier(verifier.allow_unauthenticated().build()?)
     };
     let mut config = builder.with_cert_resolver(own);
+    if !clients.is_empty() {
+        // A resumed session would go on with a certificate that has ended since.
+        config.send_tls13_tickets = 0;
+    }
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
 }

@@ -50,11 +50,19 @@ async fn serve(
     own: Identity,
     clients: Vec<CertificateDer<'static>>,
 ) -> (Target, tokio::sync::oneshot::Receiver<Result<usize, String>>) {
+    serve_by(&Clock::system(), own, clients).await
+}
+
+async fn serve_by(
+    clock: &Clock,
+    own: Identity,
+    clients: Vec<CertificateDer<'static>>,
+) -> (Target, tokio::sync::oneshot::Receiver<Result<usize, String>>) {
     tls::install_provider();
     let provider = rustls::crypto::aws_lc_rs::default_provider();
     let key = provider.key_provider.load_private_key(own.key).unwrap();
     let resolver = Always(Arc::new(CertifiedKey::new(own.chain, key)));
-    let config = tls::server_config(Arc::new(resolver), &clients).unwrap();
+    let config = tls::server_config(Arc::new(resolver), &clients, clock).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let (tell, told) = tokio::sync::oneshot::channel();
@@ -121,4 +129,10 @@ async fn a_certificate_is_judged_by_the_clock_that_was_handed_in() {
     let config = tls::client_config(&trust, None, &past).unwrap();
     let refused = channel::channel(&target, config).await.map(drop).map_err(|e| e.to_string());
     assert!(has(&refused, &"not valid yet"), "{refused:?}");
+    // The server's side of it.
+    let clients = vec![ours.certificate.clone()];
+    let (target, told) = serve_by(&past, ours.sign(REGION_NAME), clients).await;
+    let _ = attempt(&target, trust, Some(ours.sign("rack"))).await;
+    let refused = told.await.unwrap().map(drop);
+    assert!(has(&refused, &"NotValidYet"), "{refused:?}");
 }

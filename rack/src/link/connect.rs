@@ -4,9 +4,8 @@ use runtime::{
     backoff::Backoff,
     channel::{ConnectError, channel},
     telemetry::Causes,
-    tls::{self, TlsError},
+    tls::{self, TlsError, certificate_alert},
 };
-use rustls::AlertDescription;
 use std::{error::Error, time::Duration};
 use tonic::{Code, Status, transport::Channel};
 
@@ -95,29 +94,10 @@ fn refusal(error: &LinkError) -> Option<String> {
         {
             return Some(status.message().to_owned());
         }
-        if let Some(alert) = alert(error) {
+        if let Some(alert) = certificate_alert(error) {
             return Some(format!("region does not take this rack's certificate: {alert:?}"));
         }
         cause = error.source();
     }
     None
-}
-
-fn alert(error: &(dyn Error + 'static)) -> Option<AlertDescription> {
-    let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-    let rustls = inner
-        .and_then(|inner| inner.downcast_ref::<rustls::Error>())
-        .or_else(|| error.downcast_ref());
-    match rustls {
-        Some(rustls::Error::AlertReceived(
-            alert @ (AlertDescription::BadCertificate
-            | AlertDescription::UnsupportedCertificate
-            | AlertDescription::CertificateRevoked
-            | AlertDescription::CertificateExpired
-            | AlertDescription::CertificateUnknown
-            | AlertDescription::UnknownCA
-            | AlertDescription::AccessDenied),
-        )) => Some(*alert),
-        _ => None,
-    }
 }

@@ -1,11 +1,12 @@
 //! A region with its doors open, and hands to knock at them.
 
+use common::Secret;
 use hostler_integration_tests::fake_rack::FakeRack;
 use prost::Message;
 use proto::v1;
 use region::{
     Region,
-    auth::{Actor, Role},
+    auth::{Actor, Role, authorities::operators_certificate},
     config::Config,
     db::DbError,
     events::{self, Batch, Cursor, Event},
@@ -13,11 +14,17 @@ use region::{
     resources,
     server::{self, Server},
 };
-use runtime::{clock::Clock, tasks::Tasks};
+use runtime::{
+    channel::{Target, channel},
+    clock::Clock,
+    tasks::Tasks,
+    tls::{Trust, client_config},
+};
 use std::{
     path::Path,
     time::{Duration, Instant},
 };
+use tonic::{Request, transport::Channel};
 
 use super::support::{World, item, settled};
 
@@ -41,7 +48,7 @@ pub(crate) async fn open(world: &World, key: Option<&Path>, lifetime: Duration) 
     let here = || vec!["127.0.0.1:0".parse().unwrap()];
     let mut config = Config {
         state_directory: folder.path().into(),
-        database: Some(world.url.clone()),
+        database: Some(Secret::new(world.url.clone())),
         ..Config::default()
     };
     (config.operators.listen, config.racks.listen) = (here(), here());
@@ -61,6 +68,23 @@ pub(crate) fn admin() -> Actor {
 impl Doors {
     pub(crate) fn region(&self) -> &Region {
         &self.server.region
+    }
+
+    /// Through the operators' door.
+    pub(crate) async fn operators(&self) -> Channel {
+        let own = self.region().db.read(operators_certificate).await.unwrap().unwrap();
+        let trust = Trust::Authorities(vec![own]);
+        let config = client_config(&trust, None, &Clock::system()).unwrap();
+        let target = Target {
+            addresses: vec![self.server.operators[0].to_string()],
+            name: "localhost".try_into().unwrap(),
+        };
+        channel(&target, config).await.unwrap()
+    }
+
+    /// Time that goes by for this region, and for nobody else.
+    pub(crate) fn pass(&self, time: Duration) {
+        self.clock.set(self.clock.now().shifted(i64::try_from(time.as_micros()).unwrap()));
     }
 
     pub(crate) fn key_file(&self, world: &World) -> std::path::PathBuf {
@@ -152,6 +176,14 @@ impl Doors {
         let late = self.tasks.close(LIMIT).await;
         assert!(late.is_empty(), "did not end: {late:?}");
     }
+}
+
+/// `message` with this token.
+pub(crate) fn bearing<M>(secret: &str, message: M) -> Request<M> {
+    let mut request = Request::new(message);
+    let bearer = format!("Bearer {secret}");
+    request.metadata_mut().insert("authorization", bearer.parse().unwrap());
+    request
 }
 
 /// Looks until it is so.

@@ -7,41 +7,26 @@ use proto::{
     v1::{self, Progress, VerdictKind, convergence_client::ConvergenceClient},
 };
 use region::{
-    auth::authorities::operators_certificate,
     db::{DbError, Target},
     events::{self, Cursor, NewEvent},
     operations::token,
 };
-use runtime::{
-    channel::{self, channel},
-    clock::Clock,
-    tls::{Trust, client_config},
-};
 use std::{sync::mpsc, time::Duration};
 use tokio::task::JoinSet;
-use tonic::{Request, Streaming};
+use tonic::Streaming;
 
 use super::{
-    bench::{Doors, LIMIT, doors, open},
+    bench::{Doors, LIMIT, bearing, doors, open},
     support::on_both,
 };
 
 async fn wait(doors: &Doors, cursor: &Cursor) -> Streaming<v1::WaitProgress> {
     let secret = token::create_admin(doors.region(), None).await.unwrap();
-    let own = doors.region().db.read(operators_certificate).await.unwrap().unwrap();
-    let config = client_config(&Trust::Authorities(vec![own]), None, &Clock::system()).unwrap();
-    let target = channel::Target {
-        addresses: vec![doors.server.operators[0].to_string()],
-        name: "localhost".try_into().unwrap(),
-    };
-    let mut client = ConvergenceClient::new(channel(&target, config).await.unwrap());
+    let mut client = ConvergenceClient::new(doors.operators().await);
     let question = || v1::WaitRequest { cursor: cursor.to_string() };
     let denied = client.wait(question()).await.unwrap_err();
     assert_eq!(denied.code(), tonic::Code::Unauthenticated);
-    let mut request = Request::new(question());
-    let bearer = format!("Bearer {}", secret.expose());
-    request.metadata_mut().insert("authorization", bearer.parse().unwrap());
-    client.wait(request).await.unwrap().into_inner()
+    client.wait(bearing(secret.expose(), question())).await.unwrap().into_inner()
 }
 
 /// What a waiting operator sees, each scope's progress as it comes; ends when it has settled or seen `until`.

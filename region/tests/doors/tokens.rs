@@ -1,16 +1,12 @@
 //! A token's end is the end of all that was opened with it.
 
 use proto::v1::{self, vlans_client::VlansClient};
-use region::{auth::authorities::operators_certificate, operations};
-use runtime::{
-    channel::{Target, channel},
-    clock::Clock,
-    tls::{Trust, client_config},
-};
-use tonic::{Code, Request, Status, Streaming};
+use region::operations;
+use std::time::Duration;
+use tonic::{Code, Status, Streaming};
 
 use super::{
-    bench::{Doors, LIMIT, admin, doors},
+    bench::{Doors, LIMIT, admin, bearing, doors},
     support::on_both,
 };
 
@@ -27,22 +23,6 @@ async fn token(doors: &Doors, name: &str) -> String {
         operations::create::<plan::Token>(tx, item.clone(), &v1::Write::default())
     });
     make.await.unwrap().secret
-}
-
-fn with<T>(secret: &str, message: T) -> Request<T> {
-    let mut request = Request::new(message);
-    request.metadata_mut().insert("authorization", format!("Bearer {secret}").parse().unwrap());
-    request
-}
-
-async fn client(doors: &Doors) -> VlansClient<tonic::transport::Channel> {
-    let own = doors.region().db.read(operators_certificate).await.unwrap().unwrap();
-    let config = client_config(&Trust::Authorities(vec![own]), None, &Clock::system()).unwrap();
-    let target = Target {
-        addresses: vec![doors.server.operators[0].to_string()],
-        name: "localhost".try_into().unwrap(),
-    };
-    VlansClient::new(channel(&target, config).await.unwrap())
 }
 
 async fn ending(watch: &mut Streaming<v1::VlanEvent>) -> Status {
@@ -62,10 +42,10 @@ async fn ending(watch: &mut Streaming<v1::VlanEvent>) -> Status {
 async fn a_watch_ends_with_the_token_that_opened_it() {
     on_both(async |world| {
         let doors = doors(world).await;
-        let mut client = client(&doors).await;
+        let mut client = VlansClient::new(doors.operators().await);
         for name in ["deleted", "expired"] {
             let secret = token(&doors, name).await;
-            let watch = client.watch(with(&secret, v1::WatchRequest::default())).await;
+            let watch = client.watch(bearing(&secret, v1::WatchRequest::default())).await;
             let mut watch = watch.unwrap().into_inner();
             watch.message().await.unwrap().unwrap();
             if name == "deleted" {
@@ -75,10 +55,10 @@ async fn a_watch_ends_with_the_token_that_opened_it() {
                 });
                 delete.await.unwrap();
             } else {
-                doors.clock.set(doors.clock.now().shifted(3_600_000_000));
+                doors.pass(Duration::from_secs(3600));
             }
             assert_eq!(ending(&mut watch).await.code(), Code::Unauthenticated, "{name}");
-            let again = client.list(with(&secret, v1::ListRequest::default())).await;
+            let again = client.list(bearing(&secret, v1::ListRequest::default())).await;
             assert_eq!(again.unwrap_err().code(), Code::Unauthenticated, "{name}");
         }
         doors.close().await;

@@ -8,6 +8,7 @@ use hyper_util::{
 use prost::{Message, bytes::Buf};
 use prost_reflect::{DynamicMessage, MethodDescriptor, SerializeOptions};
 use runtime::{
+    clock::Clock,
     tasks::Tasks,
     tls::{self, Fingerprint, Identity},
 };
@@ -365,5 +366,7 @@ fn acceptor(identity: Identity) -> TlsAcceptor {
     let key = any_supported_type(&identity.key).unwrap();
     let chain: Vec<CertificateDer<'static>> = identity.chain;
     let certified = SingleCertAndKey::from(CertifiedKey::new(chain, key));
-    TlsAcceptor::from(Arc::new(tls::server_config(Arc::new(certified), &[]).unwrap()))
+    TlsAcceptor::from(Arc::new(
+        tls::server_config(Arc::new(certified), &[], &Clock::system()).unwrap(),
+    ))
 }
