@@ -25,6 +25,11 @@ pub static CATALOGUE: &[EventType] = &[
     row("lease.expired", Level::Info, "A lease ended and was not renewed"),
     row("rack.joined", Level::Info, "A rack joined with a token"),
     row("rack.renewed", Level::Info, "A rack renewed its certificate"),
+    row(
+        "rack.certificate-replaced",
+        Level::Info,
+        "A rack has shown a renewed certificate; its older ones are refused from now on",
+    ),
     row("rack.join-refused", Level::Warning, "A rack was not let in"),
     row("rack.revoked", Level::Warning, "A rack's certificates were revoked"),
     row("rack.connected", Level::Info, "A rack opened its stream"),

@@ -9,6 +9,7 @@ pub(super) async fn release(
     request: Request<ReleaseRequest>,
 ) -> Result<Response<ReleaseResponse>, Status> {
     let (actor, request) = (Door::actor(&request)?, request.into_inner());
-    let released = lease::release(&door.region, &actor, &request.id).await;
+    let write = request.write.unwrap_or_default();
+    let released = lease::release(&door.region, &actor, &request.id, &write).await;
     status::answer(released.map(|()| ReleaseResponse {}))
 }

@@ -10,8 +10,6 @@ pub(super) async fn revoke(
 ) -> Result<Response<Rack>, Status> {
     let (actor, request) = (Door::actor(&request)?, request.into_inner());
     let write = request.write.unwrap_or_default();
-    let keep = !write.validate_only;
-    let revoked = door.region.write_if(keep, &actor, move |tx| rack::revoke(tx, &request.id)).await;
-    let (rack, cursor) = revoked.map_err(status::of)?;
-    Ok(status::with_cursor(Response::new(rack), cursor))
+    let revoke = door.region.write_at(&actor, move |tx| rack::revoke(tx, &request.id, &write));
+    status::written(revoke.await)
 }

@@ -9,6 +9,10 @@ use crate::auth::authority::Issued;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
     Good,
+    /// Good, and not shown before.
+    Unused,
+    /// The rack has shown a newer one.
+    Replaced,
     /// This authority signed it, but this database has never heard of it: it was signed after the backup that this database is.
     Unknown,
     Revoked,
@@ -16,6 +20,10 @@ pub enum Standing {
 
 #[derive(QueryableByName)]
 struct Row {
+    #[diesel(sql_type = sql_types::BigInt)]
+    used_at: i64,
+    #[diesel(sql_type = sql_types::BigInt)]
+    replaced_at: i64,
     #[diesel(sql_type = sql_types::BigInt)]
     revoked_at: i64,
 }
@@ -38,7 +46,7 @@ pub fn record(
 }
 
 pub fn standing(conn: &mut Conn, rack: RackId, serial: &str) -> Result<Standing, DbError> {
-    let query = "SELECT revoked_at FROM rack_certificates WHERE serial = $1 AND rack = $2";
+    let query = "SELECT used_at, replaced_at, revoked_at FROM rack_certificates WHERE serial = $1 AND rack = $2";
     let found: Option<Row> = sql_query(query)
         .bind::<sql_types::Text, _>(serial)
         .bind::<sql_types::Binary, _>(rack.uuid().as_bytes().to_vec())
@@ -46,9 +54,31 @@ pub fn standing(conn: &mut Conn, rack: RackId, serial: &str) -> Result<Standing,
         .optional()?;
     Ok(match found {
         None => Standing::Unknown,
-        Some(row) if row.revoked_at == 0 => Standing::Good,
-        Some(_) => Standing::Revoked,
+        Some(row) if row.revoked_at != 0 => Standing::Revoked,
+        Some(row) if row.replaced_at != 0 => Standing::Replaced,
+        Some(row) if row.used_at == 0 => Standing::Unused,
+        Some(_) => Standing::Good,
     })
+}
+
+/// The rack has shown this one: its others are good no more. How many that were.
+pub fn begin_use(
+    conn: &mut Conn,
+    rack: RackId,
+    serial: &str,
+    now: Timestamp,
+) -> Result<usize, DbError> {
+    sql_query("UPDATE rack_certificates SET used_at = $1 WHERE serial = $2")
+        .bind::<sql_types::BigInt, _>(now.micros())
+        .bind::<sql_types::Text, _>(serial)
+        .execute(conn)?;
+    let replace = "UPDATE rack_certificates SET replaced_at = $1 \
+                   WHERE rack = $2 AND serial <> $3 AND replaced_at = 0 AND revoked_at = 0 AND not_after > $1";
+    Ok(sql_query(replace)
+        .bind::<sql_types::BigInt, _>(now.micros())
+        .bind::<sql_types::Binary, _>(rack.uuid().as_bytes().to_vec())
+        .bind::<sql_types::Text, _>(serial)
+        .execute(conn)?)
 }
 
 /// All that the rack has; how many were good until now.

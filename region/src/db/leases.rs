@@ -1,12 +1,12 @@
 //! Leases as racks tell of them, many at a time.
 
 use common::{
-    RackId, Timestamp,
+    Id, RackId, Timestamp,
     report::{LeaseChanged, LeaseState},
 };
 use diesel::{prelude::*, sql_query, sql_types};
 use plan::{Lease, Rack, Subnet, Vlan, dhcp::Octets};
-use std::collections::HashMap;
+use std::net::IpAddr;
 use uuid::Uuid;
 
 use super::{
@@ -21,29 +21,29 @@ use crate::resources::{Resource, Rules, field::Field};
 /// Rows of one statement: 16 values each, and SQLite takes 32,766.
 const ROWS: usize = 512;
 
-/// Which subnets and VLANs region knows where leases are.
+/// Which subnets region knows where leases are.
 pub struct Places {
     subnets: Vec<Saved<Subnet>>,
-    vlans: HashMap<Uuid, String>,
     names: Names,
+}
+
+/// What people call a lease of a subnet that region does not have, or no more: by its VLAN, so that no other is taken for it.
+pub(crate) fn nowhere(address: IpAddr, vlan: Id<Vlan>) -> String {
+    format!("{address}@{vlan}")
 }
 
 impl Places {
     /// On these VLANs, told by these racks.
     pub fn load(conn: &mut Conn, vlans: &[Uuid], racks: &[Uuid]) -> Result<Self, DbError> {
-        let bytes = |id: &Uuid| Value::Bytes(id.as_bytes().to_vec());
-        let any = |column| {
-            Query::all(vec![Condition::In { column, values: vlans.iter().map(bytes).collect() }])
-        };
-        let subnets = Subnet::load(conn, any("vlan"))?;
-        let known = Vlan::load(conn, any("id"))?;
+        let values = vlans.iter().map(|id| Value::Bytes(id.as_bytes().to_vec())).collect();
+        let on_them = Condition::In { column: "vlan", values };
+        let subnets = Subnet::load(conn, Query::all(vec![on_them]))?;
         let mut names = Names::default();
         let of_subnets = subnets.iter().map(|subnet| (Subnet::TABLE, subnet.id.uuid()));
         let of_vlans = vlans.iter().map(|vlan| (Vlan::TABLE, *vlan));
         let of_racks = racks.iter().map(|rack| (Rack::TABLE, *rack));
         names.learn(conn, of_subnets.chain(of_vlans).chain(of_racks))?;
-        let vlans = known.into_iter().map(|vlan| (vlan.id.uuid(), vlan.key)).collect();
-        Ok(Self { subnets, vlans, names })
+        Ok(Self { subnets, names })
     }
 
     pub fn names(&self) -> &Names {
@@ -55,8 +55,7 @@ impl Places {
         self.names.learn(conn, lease.references())
     }
 
-    /// What a rack says of a lease, and what people call that lease. One of a subnet that region has no more is called by its VLAN, so that no other is
-    /// taken for it.
+    /// What a rack says of a lease, and what people call that lease.
     pub fn lease(&self, rack: RackId, told: &LeaseChanged) -> (String, Lease) {
         let vlan = told.vlan.cast::<Vlan>();
         let subnet = self
@@ -69,18 +68,14 @@ impl Places {
             mac: told.client.mac(),
             client_id: Octets::new(told.client.identifier.clone()),
             host_name: printable(&told.host_name),
-            vlan: self.vlans.contains_key(&vlan.uuid()).then_some(vlan),
+            vlan: Some(vlan),
             subnet: subnet.map(|subnet| subnet.id),
             rack: Some(rack.cast()),
             relay_information: Octets::new(told.relay_information.clone()),
             started_at: Some(told.started),
             ends_at: Some(told.ends),
         };
-        let key = match lease.subnet {
-            Some(_) => lease.key(&self.names),
-            None => format!("{}@{}", told.address, told.vlan),
-        };
-        (key, lease)
+        (lease.key(&self.names), lease)
     }
 }
 
@@ -97,30 +92,48 @@ fn printable(bytes: &[u8]) -> String {
     text
 }
 
-/// By key, and locked in its order until the transaction ends, so that two who save at once do not wait for each other in turn.
-pub fn lock(conn: &mut Conn, keys: &[String]) -> Result<HashMap<String, Saved<Lease>>, DbError> {
-    let mut found = HashMap::new();
-    for chunk in keys.chunks(ROWS) {
+/// All leases of these addresses, locked in the order of their keys until the transaction ends, so that two who save at once do not wait for each other
+/// in turn.
+pub fn lock(conn: &mut Conn, addresses: &[IpAddr]) -> Result<Vec<Saved<Lease>>, DbError> {
+    let mut found = Vec::new();
+    for chunk in addresses.chunks(ROWS) {
         let marks: Vec<String> = (1..=chunk.len()).map(|number| format!("${number}")).collect();
         if matches!(conn, Conn::Postgres(_)) {
             let text = format!(
-                "SELECT 1 FROM leases WHERE key IN ({}) ORDER BY key FOR NO KEY UPDATE",
+                "SELECT 1 FROM leases WHERE address IN ({}) ORDER BY key FOR NO KEY UPDATE",
                 marks.join(",")
             );
             let mut lock = sql_query(text).into_boxed::<Backend>();
-            for key in chunk {
-                lock = lock.bind::<sql_types::Text, _>(key);
+            for address in chunk {
+                lock = lock.bind::<sql_types::Binary, _>(address.store());
             }
             lock.execute(conn)?;
         }
-        let values = chunk.iter().cloned().map(Value::Text).collect();
-        let rows = Lease::load(conn, Query::all(vec![Condition::In { column: "key", values }]))?;
-        found.extend(rows.into_iter().map(|row| (row.key.clone(), row)));
+        let values = chunk.iter().map(|address| Value::Bytes(address.store())).collect();
+        let of_them = Condition::In { column: "address", values };
+        found.extend(Lease::load(conn, Query::all(vec![of_them]))?);
     }
     Ok(found)
 }
 
-/// New rows and changed ones.
+/// They may take each other's keys: each gets one that nobody has before it gets its own.
+pub fn rename(conn: &mut Conn, leases: &[(Id<Lease>, &String)]) -> Result<(), DbError> {
+    let mut call = |id: Id<Lease>, key: &str| {
+        sql_query("UPDATE leases SET key = $1 WHERE id = $2")
+            .bind::<sql_types::Text, _>(key)
+            .bind::<sql_types::Binary, _>(id.uuid().as_bytes().to_vec())
+            .execute(conn)
+    };
+    for (id, _) in leases {
+        call(*id, &id.to_string())?;
+    }
+    for (id, key) in leases {
+        call(*id, key)?;
+    }
+    Ok(())
+}
+
+/// New rows and changed ones. A key or a place that another region has taken meanwhile is a clash, and the second attempt finds that row.
 pub fn save(conn: &mut Conn, leases: &[Saved<Lease>]) -> Result<(), DbError> {
     leases.chunks(ROWS).try_for_each(|chunk| save_chunk(conn, chunk))
 }
@@ -130,7 +143,7 @@ fn save_chunk(conn: &mut Conn, chunk: &[Saved<Lease>]) -> Result<(), DbError> {
     let text = format!(
         "INSERT INTO leases (id, key, revision, created_at, updated_at, address, state, mac, client_id, host_name, vlan, subnet, rack, \
          relay_information, started_at, ends_at) VALUES {} \
-         ON CONFLICT (key) DO UPDATE SET revision = excluded.revision, updated_at = excluded.updated_at, address = excluded.address, \
+         ON CONFLICT (id) DO UPDATE SET revision = excluded.revision, updated_at = excluded.updated_at, address = excluded.address, \
          state = excluded.state, mac = excluded.mac, client_id = excluded.client_id, host_name = excluded.host_name, vlan = excluded.vlan, \
          subnet = excluded.subnet, rack = excluded.rack, relay_information = excluded.relay_information, \
          started_at = excluded.started_at, ends_at = excluded.ends_at",

@@ -1,29 +1,31 @@
 //! What only leases do: they are recorded as racks tell them, each fact once, and released by operators.
 
+mod known;
+mod release;
+
+pub use release::release;
+
 use common::{
     Id, Timestamp,
     report::{LeaseChanged, LeaseState},
-    request::{Answer, Request},
 };
 use plan::Lease;
 use prost::Message;
 use proto::v1::Change;
-use std::{collections::HashMap, time::Duration};
 use uuid::Uuid;
 
 use super::{OperationError, Tx, rack};
 use crate::{
     Region,
-    auth::{Actor, Verb, authorise},
     db::{
         leases::{self, Places},
         positions::{self, Outbox},
         stored::Saved,
     },
-    dispatch::AskError,
     events::{self, NewEvent},
     resources::Resource,
 };
+use known::Known;
 
 /// One batch of a rack, times already by region's clock.
 #[derive(Clone, Debug)]
@@ -65,13 +67,8 @@ const SAME_START: i64 = 5_000_000;
 /// Changes laid over what the database has, written at the end in a few statements.
 struct Recording {
     places: Places,
-    rows: HashMap<String, Row>,
+    known: Known,
     events: Vec<Told>,
-}
-
-struct Row {
-    saved: Saved<Lease>,
-    changed: bool,
 }
 
 struct Told {
@@ -84,16 +81,12 @@ struct Told {
 
 impl Recording {
     fn begin(tx: &mut Tx<'_>, batches: &[Facts]) -> Result<Self, OperationError> {
-        let changes = || {
-            batches.iter().flat_map(|facts| facts.leases.iter().map(move |lease| (facts, lease)))
-        };
-        let vlans = sorted(changes().map(|(_, lease)| lease.vlan.uuid()));
+        let changes = || batches.iter().flat_map(|facts| &facts.leases);
+        let vlans = sorted(changes().map(|lease| lease.vlan.uuid()));
         let racks = sorted(batches.iter().map(|facts| facts.outbox.rack.uuid()));
         let places = Places::load(tx.conn, &vlans, &racks)?;
-        let key = |(facts, lease): (&Facts, _)| places.lease(facts.outbox.rack, lease).0;
-        let rows = leases::lock(tx.conn, &sorted(changes().map(key)))?;
-        let rows = rows.into_iter().map(|(key, saved)| (key, Row { saved, changed: false }));
-        Ok(Self { rows: rows.collect(), places, events: Vec::new() })
+        let known = leases::lock(tx.conn, &sorted(changes().map(|lease| lease.address)))?;
+        Ok(Self { places, known: Known::new(known), events: Vec::new() })
     }
 
     /// What is recorded of this outbox after it.
@@ -131,73 +124,60 @@ impl Recording {
     /// The id of the lease that the change is of.
     fn apply(&mut self, facts: &Facts, lease: &LeaseChanged, now: i64) -> Uuid {
         let (key, value) = self.places.lease(facts.outbox.rack, lease);
-        let row = self.rows.get(&key);
-        let (saved, event) = match row.map(|row| &row.saved) {
+        let before = self.known.at(lease.vlan, lease.address);
+        let created = before.is_none();
+        let (saved, event) = match before {
             None => {
                 let id = Id::new(Uuid::now_v7());
-                let saved = Saved {
-                    id,
-                    key: key.clone(),
-                    revision: 1,
-                    created_at: now,
-                    updated_at: now,
-                    value,
-                };
+                let saved = Saved { id, key, revision: 1, created_at: now, updated_at: now, value };
                 (saved, Some(event_of(lease.state)))
             }
             Some(before) => {
                 let value = keep_start(&before.value, value);
-                let renewed = Lease { ends_at: value.ends_at, ..before.value.clone() } == value;
-                let (event, revision) = match renewed {
-                    true => (None, before.revision),
-                    false => (Some(event_of(lease.state)), before.revision + 1),
-                };
-                (Saved { revision, updated_at: now, value, ..before.clone() }, event)
+                let event = news(before, &key, &value);
+                let revision = before.revision + i64::from(event.is_some());
+                (Saved { key, revision, updated_at: now, value, ..before.clone() }, event)
             }
         };
         let id = saved.id.uuid();
-        if let Some(event) = event {
-            let created = row.is_none();
-            let rack = facts.rack.clone();
-            self.events.push(Told { event, created, saved: saved.clone(), rack, detail: "" });
+        if let Some(displaced) = self.known.put(saved.clone(), now) {
+            let detail = "its address is of another VLAN's subnet now";
+            self.tell(facts, Told { detail, ..Told::of(UPDATED, displaced) });
         }
-        self.rows.insert(key, Row { saved, changed: true });
+        if let Some(event) = event {
+            self.tell(facts, Told { created, ..Told::of(event, saved) });
+        }
         id
+    }
+
+    fn tell(&mut self, facts: &Facts, told: Told) {
+        self.events.push(Told { rack: facts.rack.clone(), ..told });
     }
 
     /// What the rack does not name is gone: the facts of its end were lost to a full disk.
     fn forget_unnamed(&mut self, tx: &mut Tx<'_>, facts: &Facts) -> Result<(), OperationError> {
         let gone = leases::bound_and_unnamed(tx.conn, facts.outbox.rack)?;
         let detail = format!("leases that the snapshot does not name: {}", gone.len());
-        for mut saved in gone {
+        for found in gone {
             // What came in since is laid over it, and newer.
-            if self.rows.get(&saved.key).is_some_and(|row| row.changed) {
+            if self.known.was_told(found.id.uuid()) {
                 continue;
             }
+            let mut saved = self.known.learn(found);
             saved.value.state = LeaseState::Expired;
             (saved.revision, saved.updated_at) = (saved.revision + 1, tx.now.micros());
             self.places.learn(tx.conn, &saved.value)?;
-            let told = Told {
-                event: event_of(LeaseState::Expired),
-                created: false,
-                saved: saved.clone(),
-                rack: facts.rack.clone(),
-                detail: "not in the rack's snapshot",
-            };
-            self.events.push(told);
-            self.rows.insert(saved.key.clone(), Row { saved, changed: true });
+            self.known.put(saved.clone(), tx.now.micros());
+            let detail = "not in the rack's snapshot";
+            self.tell(facts, Told { detail, ..Told::of(event_of(LeaseState::Expired), saved) });
         }
         positions::begin_snapshot(tx.conn, facts.outbox.rack)?;
         let about = Some((facts.outbox.rack, facts.rack.as_str()));
         rack::tell(tx, "facts.collapsed", about, &detail)
     }
 
-    fn save(mut self, tx: &mut Tx<'_>) -> Result<(), OperationError> {
-        let changed = std::mem::take(&mut self.rows).into_values().filter(|row| row.changed);
-        let mut changed: Vec<Saved<Lease>> = changed.map(|row| row.saved).collect();
-        // In one order, so that two regions that record at once never wait for each other.
-        changed.sort_unstable_by(|a, b| a.key.cmp(&b.key));
-        leases::save(tx.conn, &changed)?;
+    fn save(self, tx: &mut Tx<'_>) -> Result<(), OperationError> {
+        self.known.save(tx.conn)?;
         let bodies: Vec<Vec<u8>> = self
             .events
             .iter()
@@ -208,6 +188,26 @@ impl Recording {
             told.map(|(told, body)| event(tx.now, told, body)).collect();
         tx.cursor = events::append_many(tx.conn, &events)?.or(tx.cursor);
         Ok(())
+    }
+}
+
+impl Told {
+    fn of(event: &'static str, saved: Saved<Lease>) -> Self {
+        Self { event, created: false, saved, rack: String::new(), detail: "" }
+    }
+}
+
+const UPDATED: &str = "lease.updated";
+
+/// Nothing when a renewal changes only the end.
+fn news(before: &Saved<Lease>, key: &str, value: &Lease) -> Option<&'static str> {
+    let (ends_at, subnet) = (value.ends_at, value.subnet);
+    let renewed = Lease { ends_at, subnet, ..before.value.clone() } == *value;
+    let called_as_before = before.key == key && before.value.subnet == subnet;
+    match (renewed, called_as_before) {
+        (true, true) => None,
+        (true, false) => Some(UPDATED),
+        (false, _) => Some(event_of(value.state)),
     }
 }
 
@@ -248,27 +248,5 @@ fn event_of(state: LeaseState) -> &'static str {
         LeaseState::Released => "lease.released",
         LeaseState::Declined => "lease.declined",
         LeaseState::Expired => "lease.expired",
-    }
-}
-
-/// A rack answers from its memory; more than this is a rack that does not.
-const ANSWER_WITHIN: Duration = Duration::from_secs(5);
-
-/// Asks the rack that gave the lease to end it. What became of it comes as a fact, like any other end.
-pub async fn release(region: &Region, actor: &Actor, id: &str) -> Result<(), OperationError> {
-    let id = id.to_owned();
-    let lease = region
-        .read(actor, move |tx| {
-            authorise(tx.actor, Lease::NOUN, Verb::Release)?;
-            super::find::<Lease>(tx.conn, &id)
-        })
-        .await?;
-    let (Some(rack), Some(vlan)) = (lease.value.rack, lease.value.vlan) else {
-        return Err(OperationError::Unanswered(AskError::Unreachable));
-    };
-    let request = Request::ReleaseLease { vlan: vlan.cast(), address: lease.value.address };
-    match region.racks.ask(rack.cast(), request, ANSWER_WITHIN).await? {
-        Answer::Done => Ok(()),
-        Answer::Refused(why) => Err(OperationError::RackRefused { key: lease.key, why }),
     }
 }

@@ -5,7 +5,7 @@ use plan::{Rack, RackToken};
 use proto::v1;
 use std::{sync::Arc, time::Duration};
 
-use super::{OperationError, Tx};
+use super::{Changed, OperationError, Tx, audit};
 use crate::{
     Region,
     auth::{
@@ -68,7 +68,7 @@ pub enum JoinError {
     Taken(String),
     #[error("name: {value:?} {rule}; give the token a name: hostler rack token create --name NAME")]
     Name { value: String, rule: String },
-    #[error("this certificate was revoked meanwhile; join again with a new token")]
+    #[error("this certificate was revoked or replaced meanwhile")]
     NotGood,
     #[error(transparent)]
     Authority(#[from] AuthorityError),
@@ -162,8 +162,11 @@ pub async fn renew(
     write(region, actor(rack), move |tx| {
         // Locked before it is looked at: whoever revokes at this moment goes first and is seen, or waits and revokes the new certificate too.
         names::lock(tx.conn, vec![(Rack::TABLE, rack.uuid())])?;
-        if certificates::standing(tx.conn, rack, &serial)? != Standing::Good {
-            return Err(JoinError::NotGood);
+        match certificates::standing(tx.conn, rack, &serial)? {
+            Standing::Good | Standing::Unused => {}
+            Standing::Replaced | Standing::Unknown | Standing::Revoked => {
+                return Err(JoinError::NotGood);
+            }
         }
         let issued = signing.authority.sign_rack(rack, &request, signing.lifetime, tx.now)?;
         certificates::record(tx.conn, rack, &issued, tx.now)?;
@@ -189,17 +192,49 @@ async fn write<T: Send + 'static>(
 }
 
 /// No certificate of the rack is good any more, in any region: those that hold its stream hear it from the log and cut it.
-pub fn revoke(tx: &mut Tx<'_>, id: &str) -> Result<v1::Rack, OperationError> {
+pub fn revoke(tx: &mut Tx<'_>, id: &str, write: &v1::Write) -> Result<v1::Rack, OperationError> {
     authorise(tx.actor, Rack::NOUN, Verb::Revoke)?;
-    let saved = super::find::<Rack>(tx.conn, id)?;
-    // A renewal of the same moment is over, or sees this.
-    names::lock(tx.conn, vec![(Rack::TABLE, saved.id.uuid())])?;
-    let certificates = certificates::revoke(tx.conn, saved.id.cast(), tx.now)?;
-    let detail = format!("certificates revoked: {certificates}");
-    let revoked = super::observe::<Rack>(tx, saved.id, "rack.revoked", &detail, |rack| {
-        rack.revoked = true;
-    })?;
-    super::show(tx.conn, &revoked.unwrap_or(saved))
+    let request = audit::Request::new(Rack::NOUN, Verb::Revoke, &[id.as_bytes()], write);
+    if let Some(answer) = request.earlier_answer(tx)? {
+        return Ok(answer);
+    }
+    // Locked: a renewal of the same moment is over, or sees this.
+    let Changed { saved, before, after } =
+        super::changed::<Rack>(tx, id, write, |rack| rack.revoked = true)?;
+    if before.revoked {
+        return Ok(before);
+    }
+    if !write.validate_only {
+        certificates::revoke(tx.conn, saved.id.cast(), tx.now)?;
+        Rack::update(tx.conn, &saved)?;
+        request.record(tx, &saved, Some(&before), Some(&after))?;
+    }
+    Ok(after)
+}
+
+/// The rack shows this certificate for the first time, so it has it on its disk, and whoever shows an older one is a copy of the rack or a thief. Until then
+/// the older one is good: a rack that stops between its renewal and this comes back with that.
+pub async fn begin_use(
+    region: &Region,
+    identity: &RackIdentity,
+) -> Result<Standing, OperationError> {
+    let RackIdentity { rack, serial, .. } = identity.clone();
+    let actor = actor(rack);
+    region
+        .write(&actor, move |tx| {
+            names::lock(tx.conn, vec![(Rack::TABLE, rack.uuid())])?;
+            let standing = certificates::standing(tx.conn, rack, &serial)?;
+            if standing != Standing::Unused {
+                return Ok(standing);
+            }
+            if certificates::begin_use(tx.conn, rack, &serial, tx.now)? > 0 {
+                let known_as = key(tx, rack)?;
+                let detail = format!("certificate {serial} is in use; older ones are refused");
+                tell(tx, "rack.certificate-replaced", Some((rack, &known_as)), &detail)?;
+            }
+            Ok(Standing::Good)
+        })
+        .await
 }
 
 /// Whether a rack with this certificate is let in.

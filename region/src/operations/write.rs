@@ -32,6 +32,18 @@ pub fn create<R: Resource>(
     let item = masks::without_read_only(kind::<R>(), &item);
     let mut value = parse::<R>(tx.conn, item)?;
     value.begin(tx.now);
+    let saved = first(tx, value)?;
+    let after = show(tx.conn, &saved)?;
+    if !write.validate_only {
+        R::insert(tx.conn, &saved)?;
+        request.record(tx, &saved, None, Some(&after))?;
+    }
+    Ok(after)
+}
+
+/// As it shall be saved, judged, with all that it names locked.
+fn first<R: Resource>(tx: &mut Tx<'_>, value: R) -> Result<Saved<R>, OperationError> {
+    names::lock(tx.conn, value.references())?;
     let saved = Saved {
         id: Id::new(Uuid::now_v7()),
         key: String::new(),
@@ -40,14 +52,7 @@ pub fn create<R: Resource>(
         updated_at: tx.now.micros(),
         value,
     };
-    names::lock(tx.conn, saved.value.references())?;
-    let saved = judge(tx.conn, saved)?;
-    let after = show(tx.conn, &saved)?;
-    if !write.validate_only {
-        R::insert(tx.conn, &saved)?;
-        request.record(tx, &saved, None, Some(&after))?;
-    }
-    Ok(after)
+    judge(tx.conn, saved)
 }
 
 pub fn update<R: Resource>(
@@ -119,6 +124,15 @@ pub(super) fn expect<R: Resource>(old: &Saved<R>, write: &v1::Write) -> Result<(
     Err(OperationError::Stale { noun: R::NOUN, key: old.key.clone(), expected, actual })
 }
 
+/// By id or key, held still with all that it names until the transaction ends.
+fn lock<R: Resource>(tx: &mut Tx<'_>, id: &str) -> Result<Saved<R>, OperationError> {
+    let seen = find::<R>(tx.conn, id)?;
+    let mut rows = seen.value.references();
+    rows.push((R::TABLE, seen.id.uuid()));
+    names::lock(tx.conn, rows)?;
+    find::<R>(tx.conn, &seen.id.to_string())
+}
+
 pub fn delete<R: Resource>(
     tx: &mut Tx<'_>,
     id: &str,
@@ -129,11 +143,7 @@ pub fn delete<R: Resource>(
     if request.earlier_answer::<R::Wire>(tx)?.is_some() {
         return Ok(());
     }
-    let seen = find::<R>(tx.conn, id)?;
-    let mut rows = seen.value.references();
-    rows.push((R::TABLE, seen.id.uuid()));
-    names::lock(tx.conn, rows)?;
-    let old = find::<R>(tx.conn, &seen.id.to_string())?;
+    let old = lock::<R>(tx, id)?;
     expect(&old, write)?;
     let mut users = Vec::new();
     for (other, field) in naming(R::NOUN) {
@@ -151,6 +161,29 @@ pub fn delete<R: Resource>(
     Ok(())
 }
 
+/// A resource before and after a verb of its own, which says what it records.
+pub(super) struct Changed<R: Resource> {
+    pub(super) saved: Saved<R>,
+    pub(super) before: R::Wire,
+    pub(super) after: R::Wire,
+}
+
+/// Locked, and at the revision that was expected. Nothing is written yet.
+pub(super) fn changed<R: Resource>(
+    tx: &mut Tx<'_>,
+    id: &str,
+    write: &v1::Write,
+    change: impl FnOnce(&mut R),
+) -> Result<Changed<R>, OperationError> {
+    let old = lock::<R>(tx, id)?;
+    expect(&old, write)?;
+    let before = show(tx.conn, &old)?;
+    let mut saved = Saved { revision: old.revision + 1, updated_at: tx.now.micros(), ..old };
+    change(&mut saved.value);
+    let after = show(tx.conn, &saved)?;
+    Ok(Changed { saved, before, after })
+}
+
 /// What region itself makes, such as a rack that joins: an event of its own name, no audit row. It is judged all the same.
 pub fn adopt<R: Resource>(
     tx: &mut Tx<'_>,
@@ -158,16 +191,7 @@ pub fn adopt<R: Resource>(
     name: &str,
     detail: &str,
 ) -> Result<Saved<R>, OperationError> {
-    let saved = Saved {
-        id: Id::new(Uuid::now_v7()),
-        key: String::new(),
-        revision: 1,
-        created_at: tx.now.micros(),
-        updated_at: tx.now.micros(),
-        value,
-    };
-    names::lock(tx.conn, saved.value.references())?;
-    let saved = judge(tx.conn, saved)?;
+    let saved = first(tx, value)?;
     R::insert(tx.conn, &saved)?;
     say(tx, &saved, Told { name, change: Change::Created, detail })?;
     Ok(saved)

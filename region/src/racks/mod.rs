@@ -61,10 +61,17 @@ impl Racks {
             let why = "a rack shows the certificate that it got as it joined";
             return Err(Status::unauthenticated(why));
         };
-        let standing = rack::standing(&self.region, &identity).await.map_err(status::of)?;
+        let mut standing = rack::standing(&self.region, &identity).await.map_err(status::of)?;
+        if standing == Standing::Unused {
+            let begun = rack::begin_use(&self.region, &identity).await;
+            standing = begun.map_err(status::of)?;
+        }
         let why = match standing {
-            Standing::Good => return Ok((identity, peer.address)),
+            Standing::Good | Standing::Unused => return Ok((identity, peer.address)),
             Standing::Revoked => "this certificate was revoked; join again with a new token",
+            Standing::Replaced => {
+                "this certificate was replaced: its rack has shown a newer one. If this is that rack, of a backup of its disk, join again with a new token"
+            }
             Standing::Unknown => {
                 "region does not know this certificate; join again with a new token"
             }

@@ -52,6 +52,7 @@ fn cut(region: &Region, connections: &Connections, rack: RackId) {
 async fn look_at_all(region: &Region, connections: &Connections) {
     for identity in connections.identities() {
         let rack = identity.rack;
+        // A replaced one's rack has its stream with the newer by now.
         if let Ok(Standing::Revoked | Standing::Unknown) = standing(region, &identity).await {
             cut(region, connections, rack);
         }

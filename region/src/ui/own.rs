@@ -140,14 +140,14 @@ pub(super) async fn run(sent: Sent, own: &'static Own, key: String) -> Result<Re
 
 async fn perform(sent: &Sent, own: &Own, key: String) -> Result<(), OperationError> {
     let (region, actor) = (&sent.console.region, &sent.visitor.actor);
+    let message = sent.typed.word("message").to_owned();
+    let write = v1::Write { message, ..v1::Write::default() };
     match own.noun {
-        "lease" => lease::release(region, actor, &key).await,
-        "rack" => region.write(actor, move |tx| rack::revoke(tx, &key)).await.map(drop),
+        "lease" => lease::release(region, actor, &key, &write).await,
+        "rack" => region.write(actor, move |tx| rack::revoke(tx, &key, &write)).await.map(drop),
         _ => {
             let password = sent.typed.word("password").to_owned();
-            let message = sent.typed.word("message").to_owned();
-            let write = Some(v1::Write { message, ..v1::Write::default() });
-            let request = v1::SetPasswordRequest { id: key, password, write };
+            let request = v1::SetPasswordRequest { id: key, password, write: Some(write) };
             user::set_password(region, actor, request).await.map(drop)
         }
     }

@@ -2,6 +2,7 @@
 
 use common::Timestamp;
 use hostler_integration_tests::fake_rack::FakeRack;
+use proto::v1;
 use region::{auth::authority::Authority, operations::rack};
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use std::time::{Duration, Instant};
@@ -39,7 +40,7 @@ async fn a_token_lets_one_rack_in_once_and_every_refusal_says_why() {
         let wrong = refused(FakeRack::join(wrong.encode().expose(), "r3").await);
         assert!(wrong.contains("no join token of this region"), "{wrong}");
         let late = doors.token("expires_in=1h").await;
-        doors.clock.set(doors.clock.now().shifted(3_600_000_000));
+        doors.pass(Duration::from_secs(3600));
         let late = refused(FakeRack::join(&late, "r3").await);
         assert!(late.contains("has expired"), "{late}");
         for words in
@@ -89,23 +90,87 @@ fn ends(rack: &FakeRack) -> Timestamp {
     region::auth::identity::RackIdentity::of(&rack.identity.chain[0]).unwrap().not_after
 }
 
+const LIFETIME: Duration = Duration::from_secs(3600);
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_is_renewed_in_time_or_ends() {
     on_both(async |world| {
-        let doors = open(world, None, Duration::from_secs(3)).await;
+        let doors = open(world, None, LIFETIME).await;
         let mut rack = doors.rack("r1").await;
-        let old = rack.clone();
-        eventually("a later second", async || {
-            doors.clock.now().seconds() > ends(&old).seconds() - 2
-        })
-        .await;
+        let (old, forgotten) = (rack.clone(), doors.rack("r2").await);
+        doors.pass(LIFETIME / 2);
         rack.renew().await.unwrap();
         assert!(ends(&rack) > ends(&old));
         assert_eq!(doors.told("rack.renewed").await.len(), 1);
+        // They end with a whole second.
+        doors.pass(LIFETIME / 2 + Duration::from_secs(2));
+        for late in [&old, &forgotten] {
+            let late = late.connect(late.hello()).await.err().unwrap();
+            assert!(format!("{late:#}").contains("expired"), "{late:#}");
+        }
+        doors.tells("rack.join-refused", "expired").await;
         rack.connect(rack.hello()).await.unwrap();
-        eventually("the old certificate ends", async || old.connect(old.hello()).await.is_err())
-            .await;
-        assert!(doors.clock.now() >= ends(&old));
+        doors.close().await;
+    })
+    .await;
+}
+
+/// A rack may stop between its renewal and the first use of what it got, and comes back with the old one; it may also never get the answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_is_good_until_its_rack_has_shown_a_newer_one() {
+    on_both(async |world| {
+        let doors = doors(world).await;
+        let mut rack = doors.rack("r1").await;
+        let (old, mut unheard) = (rack.clone(), rack.clone());
+        unheard.renew().await.unwrap();
+        rack.renew().await.unwrap();
+        old.connect(old.hello()).await.unwrap();
+        assert_eq!(doors.told("rack.certificate-replaced").await, []);
+        rack.connect(rack.hello()).await.unwrap();
+        let replaced = doors.told("rack.certificate-replaced").await;
+        assert!(replaced.len() == 1 && replaced[0].0 == "r1", "{replaced:?}");
+        for mut copy in [old, unheard] {
+            let refused = copy.connect(copy.hello()).await.err().unwrap();
+            assert!(format!("{refused:#}").contains("was replaced"), "{refused:#}");
+            let refused = copy.renew().await.unwrap_err();
+            assert!(format!("{refused:#}").contains("was replaced"), "{refused:#}");
+        }
+        doors.tells("rack.join-refused", "was replaced").await;
+        rack.connect(rack.hello()).await.unwrap();
+        assert_eq!(doors.told("rack.certificate-replaced").await.len(), 1);
+        doors.close().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renewal_at_the_moment_of_revocation_saves_nobody() {
+    on_both(async |world| {
+        let doors = doors(world).await;
+        for number in 0..8 {
+            let name = format!("r{number}");
+            let mut rack = doors.rack(&name).await;
+            let old = rack.clone();
+            let (_, ()) = tokio::join!(rack.renew(), revoke(&doors, &name));
+            for known in [&rack, &old] {
+                let again = known.connect(known.hello()).await.err().unwrap();
+                assert!(format!("{again:#}").contains("was revoked"), "{again:#}");
+            }
+        }
+        doors.close().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rack_that_distrusts_region_is_noted() {
+    on_both(async |world| {
+        let doors = doors(world).await;
+        let mut rack = doors.rack("r1").await;
+        let foreign = Authority::generate("foreign", doors.clock.now()).unwrap();
+        rack.authority = foreign.certificate;
+        assert!(rack.connect(rack.hello()).await.is_err());
+        doors.tells("rack.join-refused", "does not trust this region").await;
         doors.close().await;
     })
     .await;
@@ -113,7 +178,8 @@ async fn a_certificate_is_renewed_in_time_or_ends() {
 
 async fn revoke(by: &Doors, rack: &str) {
     let id = rack.to_owned();
-    by.region().write(&admin(), move |tx| rack::revoke(tx, &id)).await.unwrap();
+    let write = v1::Write { message: "stolen".into(), ..v1::Write::default() };
+    by.region().write(&admin(), move |tx| rack::revoke(tx, &id, &write)).await.unwrap();
 }
 
 /// Revoked in the same region, and in another one on the same database.
@@ -130,6 +196,12 @@ async fn a_revoked_rack_loses_its_stream_at_once_and_is_not_let_in_again() {
             stream.ended().await.unwrap();
             let limit = if name == "r1" { LIMIT / 10 } else { LIMIT / 2 };
             assert!(start.elapsed() < limit, "{:?}", start.elapsed());
+            // Also in the region that holds no stream of it.
+            eventually("it is away", async || {
+                let racks: Vec<v1::Rack> = other.list("rack").await;
+                racks.iter().all(|rack| rack.revoked && !rack.connected)
+            })
+            .await;
             let again = rack.connect(rack.hello()).await.err().unwrap();
             assert!(format!("{again:#}").contains("was revoked"), "{again:#}");
             one.tells("rack.join-refused", "was revoked").await;

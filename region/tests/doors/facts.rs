@@ -1,16 +1,21 @@
 //! Facts are recorded once each, whatever is sent twice.
 
 use hostler_integration_tests::fake_rack::Stream;
+use prost::Message;
 use proto::v1::{self, from_rack};
 use region::{
     db::{Conn, DbError},
-    operations::lease,
+    operations::{
+        OperationError,
+        audit::{self, Entry, Wanted},
+        lease,
+    },
 };
 use std::time::Instant;
 use uuid::Uuid;
 
 use super::{
-    bench::{Doors, admin, doors},
+    bench::{Doors, admin, doors, eventually},
     support::on_both,
 };
 
@@ -154,6 +159,7 @@ async fn an_operator_ends_a_lease_through_the_rack_that_gave_it() {
         let mut stream = rack.connect(rack.hello()).await.unwrap();
         send(&stream, vec![fact(&vlan, 1, 100, Bound)], None).await;
         stream.recorded().await.unwrap();
+        let write = v1::Write { message: "moved out".into(), ..v1::Write::default() };
         for (refused, expected) in
             [("", None), ("there is no such lease", Some("there is no such lease"))]
         {
@@ -167,7 +173,7 @@ async fn an_operator_ends_a_lease_through_the_rack_that_gave_it() {
                 request
             };
             let actor = admin();
-            let release = lease::release(doors.region(), &actor, "10.0.0.100");
+            let release = lease::release(doors.region(), &actor, "10.0.0.100", &write);
             let (released, request) = tokio::join!(release, answer);
             let asked =
                 v1::ReleaseLeaseRequest { vlan: vlan.clone(), address: "10.0.0.100".into() };
@@ -177,13 +183,65 @@ async fn an_operator_ends_a_lease_through_the_rack_that_gave_it() {
                 Some(why) => assert!(released.unwrap_err().to_string().contains(why)),
             }
         }
+        // Only what the rack has done is in the trail.
+        let trail = trail(&doors).await;
+        assert_eq!(trail.len(), 1, "{trail:?}");
+        let Entry { kind, key, change } = &trail[0];
+        assert_eq!([kind, key, &change.verb], ["lease", "10.0.0.100", "release"]);
+        assert_eq!([&change.actor, &change.message], ["test", "moved out"]);
+        let states = [&change.before, &change.after]
+            .map(|lease| v1::Lease::decode(lease.as_slice()).unwrap().state);
+        assert_eq!(states, ["bound", "released"]);
         drop(stream);
-        super::bench::eventually("the stream's end", async || {
-            doors.region().racks.sessions().is_empty()
+        eventually("the stream's end", async || doors.region().racks.sessions().is_empty()).await;
+        let away =
+            lease::release(doors.region(), &admin(), "10.0.0.100", &write).await.unwrap_err();
+        assert!(away.to_string().contains("no stream"), "{away}");
+        doors.close().await;
+    })
+    .await;
+}
+
+/// What was done to leases by operators.
+async fn trail(doors: &Doors) -> Vec<Entry> {
+    let wanted = Wanted { actor: String::new(), before: None, limit: 100 };
+    let read = doors.region().db.read(move |conn| audit::newest(conn, &wanted)).await.unwrap();
+    read.into_iter().filter(|entry| entry.kind == "lease").collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_is_judged_and_repeated_like_any_write() {
+    on_both(async |world| {
+        let doors = doors(world).await;
+        let rack = doors.rack("r1").await;
+        doors.network("r1").await;
+        let vlan = vlan(&doors).await;
+        let mut stream = rack.connect(rack.hello()).await.unwrap();
+        send(&stream, vec![fact(&vlan, 1, 100, Bound)], None).await;
+        stream.recorded().await.unwrap();
+        let release = async |write: &v1::Write| {
+            lease::release(doors.region(), &admin(), "10.0.0.100", write).await
+        };
+        let judge = v1::Write { validate_only: true, ..v1::Write::default() };
+        release(&judge).await.unwrap();
+        let stale = v1::Write { expected_revision: 9, ..judge.clone() };
+        assert!(matches!(release(&stale).await, Err(OperationError::Stale { actual: 1, .. })));
+        let write = v1::Write { request_id: "once".into(), ..v1::Write::default() };
+        let answer = async {
+            let id = stream.request().await.unwrap().id;
+            let done = v1::Answer { id, ..v1::Answer::default() };
+            stream.send(from_rack::Message::Answer(done)).await.unwrap();
+        };
+        let (released, ()) = tokio::join!(release(&write), answer);
+        released.unwrap();
+        // Answered at once, without the rack: nobody answers for it here.
+        release(&write).await.unwrap();
+        assert_eq!(trail(&doors).await.len(), 1);
+        drop(stream);
+        eventually("the rack is away", async || {
+            matches!(release(&judge).await, Err(OperationError::Unanswered(_)))
         })
         .await;
-        let away = lease::release(doors.region(), &admin(), "10.0.0.100").await.unwrap_err();
-        assert!(away.to_string().contains("no stream"), "{away}");
         doors.close().await;
     })
     .await;

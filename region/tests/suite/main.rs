@@ -13,6 +13,7 @@ mod leases;
 mod refusals;
 mod resources;
 mod tokens;
+mod trail;
 mod watches;
 
 use support::World;

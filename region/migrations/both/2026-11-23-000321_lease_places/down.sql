@@ -1,0 +1,2 @@
+DROP INDEX leases_by_place;
+CREATE INDEX leases_by_vlan ON leases (vlan);
