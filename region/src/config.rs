@@ -1,5 +1,6 @@
 //! The configuration file of a region. `example-config` prints `EXAMPLE`, which a test holds against what is read here.
 
+use common::Secret;
 use runtime::telemetry::LogConfig;
 use serde::Deserialize;
 use std::{
@@ -16,13 +17,15 @@ pub const EXAMPLE: &str = include_str!("example.toml");
 pub struct Config {
     pub state_directory: PathBuf,
     /// None: SQLite in the state directory.
-    pub database: Option<String>,
+    #[serde(deserialize_with = "secret")]
+    pub database: Option<Secret<String>>,
     /// None: a folder in the state directory.
     pub boot_files: Option<PathBuf>,
     pub operators: Operators,
     pub racks: Racks,
     pub metrics: Metrics,
     pub events: Events,
+    pub audit: Audit,
     pub log: LogConfig,
 }
 
@@ -60,6 +63,12 @@ pub struct Events {
     pub keep_rows: u64,
 }
 
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Audit {
+    pub keep_days: u32,
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigProblem {
     #[error(
@@ -89,8 +98,9 @@ impl Config {
         if value < 2 { Err(ConfigProblem::ShortCertificates { value }) } else { Ok(()) }
     }
 
-    pub fn database(&self) -> String {
-        let own = || self.state_directory.join("region.db").display().to_string();
+    /// A URL may have a password in it.
+    pub fn database(&self) -> Secret<String> {
+        let own = || Secret::new(self.state_directory.join("region.db").display().to_string());
         self.database.clone().unwrap_or_else(own)
     }
 
@@ -101,7 +111,7 @@ impl Config {
 
     /// The file with the key that seals the secrets in the database: beside SQLite's, else in the state directory.
     pub fn key_file(&self) -> PathBuf {
-        match &self.database {
+        match self.database.as_ref().map(Secret::expose) {
             Some(database) if !database.contains("://") => PathBuf::from(format!("{database}.key")),
             _ => self.state_directory.join("region.key"),
         }
@@ -118,6 +128,7 @@ impl Default for Config {
             racks: Racks::default(),
             metrics: Metrics::default(),
             events: Events::default(),
+            audit: Audit::default(),
             log: LogConfig::default(),
         }
     }
@@ -151,12 +162,22 @@ impl Default for Events {
     }
 }
 
+impl Default for Audit {
+    fn default() -> Self {
+        Self { keep_days: 2 * 365 }
+    }
+}
+
 fn everywhere(port: u16) -> SocketAddr {
     (Ipv6Addr::UNSPECIFIED, port).into()
 }
 
 fn seconds<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
     u64::deserialize(from).map(Duration::from_secs)
+}
+
+fn secret<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Secret<String>>, D::Error> {
+    Ok(Option::deserialize(from)?.map(Secret::new))
 }
 
 #[cfg(test)]
@@ -204,8 +225,9 @@ mod tests {
     #[test]
     fn the_key_lies_beside_the_database() {
         let at = |database: Option<&str>| {
-            let config = Config { database: database.map(Into::into), ..Config::default() };
-            (config.database(), config.key_file().display().to_string())
+            let database = database.map(|text| Secret::new(text.to_owned()));
+            let config = Config { database, ..Config::default() };
+            (config.database().expose().clone(), config.key_file().display().to_string())
         };
         let own = "/var/lib/hostler-region";
         assert_eq!(at(None), (format!("{own}/region.db"), format!("{own}/region.key")));
@@ -214,5 +236,12 @@ mod tests {
         let files = |text| parse::<Config>(text).unwrap().boot_files().display().to_string();
         assert_eq!(files(""), format!("{own}/boot-files"));
         assert_eq!(files("boot-files = \"/srv/shared\""), "/srv/shared");
+    }
+
+    #[test]
+    fn a_password_is_not_printed() {
+        let config: Config = parse("database = \"postgres://u:pass@h/d\"").unwrap();
+        assert_eq!(config.database().expose(), "postgres://u:pass@h/d");
+        assert!(!format!("{config:?}").contains("pass"));
     }
 }

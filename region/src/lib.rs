@@ -8,6 +8,7 @@ pub mod config;
 pub mod db;
 pub mod dispatch;
 pub mod events;
+mod gauges;
 pub mod listen;
 pub mod operations;
 pub mod racks;

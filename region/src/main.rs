@@ -2,6 +2,7 @@
 
 use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand};
+use common::Secret;
 use region::{
     config::{Config, EXAMPLE},
     operations::{backup, token},
@@ -63,8 +64,8 @@ struct Place {
     /// The configuration file; without one, the defaults of `example-config`.
     #[arg(long)]
     config: Option<PathBuf>,
-    /// In place of the one configured: postgres://..., or a path of a SQLite file.
-    #[arg(long)]
+    /// In place of the one configured: postgres://..., or a path of a SQLite file. A password in it is better in the file or the environment: others on the machine see what was typed.
+    #[arg(long, env = "HOSTLER_DATABASE", hide_env_values = true)]
     database: Option<String>,
 }
 
@@ -75,7 +76,7 @@ impl Place {
             None => Config::default(),
         };
         config.check()?;
-        config.database = self.database.or(config.database);
+        config.database = self.database.map(Secret::new).or(config.database);
         Ok(config)
     }
 }
@@ -123,7 +124,7 @@ fn run(command: Command) -> anyhow::Result<()> {
             if file.exists() {
                 bail!("{}: is there already; a backup never overwrites", file.display());
             }
-            runtime.block_on(backup::backup(&config.database(), &file))?;
+            runtime.block_on(backup::backup(config.database().expose(), &file))?;
             say(&format!(
                 "{}: written; keep {} with it",
                 file.display(),

@@ -27,7 +27,8 @@ use crate::{
     boot_store,
     config::Config,
     db::OpenError,
-    listen::{self, Connections, Door},
+    gauges,
+    listen::{self, Connections, Crowd, Door, Limits},
     operations::{rack::Signing, rack_token::Doorstep},
     racks::{Racks, boot_files},
     reconcile, ui,
@@ -85,6 +86,7 @@ pub async fn start(config: &Config, tasks: Tasks, clock: Clock) -> Result<Server
         region: region.clone(),
     };
     reconcile::spawn(&region, config);
+    gauges::spawn(&region);
     serve_racks(config, &region, &authorities, racks).await?;
     serve_operators(config, &region, &authorities, operators).await?;
     Ok(server)
@@ -100,7 +102,7 @@ pub async fn open(config: &Config, tasks: Tasks, clock: Clock) -> Result<Region,
         .create(folder)
         .await
         .map_err(|source| StartError::Folder { path: folder.clone(), source })?;
-    Ok(Region::open(&config.database(), tasks, clock).await?)
+    Ok(Region::open(config.database().expose(), tasks, clock).await?)
 }
 
 /// What operators know this region by: the authority behind its own certificate, or the first certificate of the files.
@@ -141,7 +143,8 @@ async fn serve_racks(
         .add_service(EnrolServer::new(racks.clone()));
     let routes = routes.routes().prepare().into_axum_router().layer(from_fn(measure));
     let routes = routes.merge(boot_files::routes(racks));
-    let door = Door { name: RACKS, tls, routes, connections, refused };
+    let crowd = Crowd::new(RACKS, Limits::default());
+    let door = Door { name: RACKS, tls, routes, connections, crowd, refused };
     listeners.into_iter().for_each(|listener| listen::spawn(listener, door.clone(), &region.tasks));
     Ok(())
 }
@@ -173,6 +176,7 @@ async fn serve_operators(
         tls,
         routes,
         connections: Connections::default(),
+        crowd: Crowd::new(OPERATORS, Limits::default()),
         // Nobody shows a certificate here.
         refused: Arc::new(|_, _| {}),
     };
@@ -188,7 +192,8 @@ async fn tls(
 ) -> Result<Arc<ServerConfig>, StartError> {
     let own = ServerCertificate::spawn(name, source, &region.clock, &region.tasks).await;
     let own = own.map_err(|source| StartError::Certificate { name, source })?;
-    let config = server_config(own, clients).map_err(|source| StartError::Tls { name, source })?;
+    let config = server_config(own, clients, &region.clock)
+        .map_err(|source| StartError::Tls { name, source })?;
     Ok(Arc::new(config))
 }
 

@@ -1,6 +1,6 @@
 //! From what an operator wrote to connections that are ready for use.
 
-use common::Refusal;
+use common::{Refusal, Secret};
 use diesel::{
     connection::SimpleConnection,
     prelude::*,
@@ -22,18 +22,21 @@ use super::{Conn, OpenError};
 /// Which database. Made once from what the operator wrote, so that a PostgreSQL that is away is never taken for the name of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
-    Postgres(String),
+    Postgres(Secret<String>),
     Sqlite(PathBuf),
 }
 
 impl Target {
     pub fn parse(text: &str) -> Result<Self, Refusal> {
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-            return Ok(Self::Postgres(text.to_owned()));
+            return Ok(Self::Postgres(Secret::new(text.to_owned())));
         }
-        if text.is_empty() || text.contains("://") {
+        // The rest of a URL may be a secret.
+        let scheme = text.split_once("://").map(|(scheme, _)| scheme);
+        if text.is_empty() || scheme.is_some() {
             return Err(Refusal::new(format!(
-                "database {text:?} must be a postgres:// URL or the path of a SQLite file"
+                "database {:?} must be a postgres:// URL or the path of a SQLite file",
+                scheme.unwrap_or_default()
             )));
         }
         Ok(Self::Sqlite(text.into()))
@@ -41,7 +44,7 @@ impl Target {
 
     pub fn connect(&self) -> Result<Conn, OpenError> {
         let mut conn = match self {
-            Self::Postgres(url) => Conn::Postgres(PgConnection::establish(url)?),
+            Self::Postgres(url) => Conn::Postgres(PgConnection::establish(url.expose())?),
             Self::Sqlite(path) => {
                 make_private(path)?;
                 Conn::Sqlite(SqliteConnection::establish(&path.to_string_lossy())?)
@@ -168,9 +171,10 @@ mod tests {
 
     #[test]
     fn a_url_is_never_a_file() {
+        let postgres = |url: &str| Target::Postgres(Secret::new(url.to_owned()));
         for (text, expected) in [
-            ("postgres://a/b", Some(Target::Postgres("postgres://a/b".into()))),
-            ("postgresql://a/b", Some(Target::Postgres("postgresql://a/b".into()))),
+            ("postgres://a/b", Some(postgres("postgres://a/b"))),
+            ("postgresql://a/b", Some(postgres("postgresql://a/b"))),
             (
                 "/var/lib/hostler/region.db",
                 Some(Target::Sqlite("/var/lib/hostler/region.db".into())),
@@ -180,5 +184,11 @@ mod tests {
         ] {
             assert_eq!(Target::parse(text).ok(), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn a_password_is_not_printed() {
+        let parsed = ["postgres://u:pass@h/d", "mysql://u:pass@h/d"].map(Target::parse);
+        assert!(!format!("{parsed:?}").contains("pass"));
     }
 }

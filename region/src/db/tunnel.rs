@@ -4,6 +4,7 @@
 mod trust;
 mod url;
 
+use common::Secret;
 use runtime::tasks::Tasks;
 use rustls::{ClientConfig, pki_types::ServerName};
 use std::{io, os::unix::fs::DirBuilderExt, path::PathBuf, sync::Arc, time::Duration};
@@ -32,10 +33,13 @@ pub enum TunnelError {
 }
 
 /// The URL to give to libpq. Whoever asks for no TLS gets their own back.
-pub(super) async fn through(text: &str, tasks: &Tasks) -> Result<String, TunnelError> {
-    let url = PostgresUrl::parse(text).map_err(|refusal| TunnelError::Url(refusal.0))?;
+pub(super) async fn through(
+    given: Secret<String>,
+    tasks: &Tasks,
+) -> Result<Secret<String>, TunnelError> {
+    let url = PostgresUrl::parse(given.expose()).map_err(|refusal| TunnelError::Url(refusal.0))?;
     if url.mode == Mode::Plain {
-        return Ok(text.to_owned());
+        return Ok(given);
     }
     let far = Arc::new(Far { config: trust::config(&url)?, url });
     // Before anything is believed to work: what is wrong is said now, in words.

@@ -14,7 +14,7 @@ pub use cursor::Cursor;
 pub use follower::{FollowError, Follower};
 pub use rows::{
     Batch, Event, Horizon, NewEvent, after, append, append_many, epoch, find, horizon, newest, now,
-    raise_epoch,
+    raise_epoch, unread_since,
 };
 pub(crate) use rows::{Row, level_name, place_is};
 

@@ -188,6 +188,16 @@ pub fn horizon(conn: &mut Conn) -> Result<Horizon, DbError> {
     state(conn).map(|state| state.horizon())
 }
 
+/// Since when there is something that cannot be read yet, because an older transaction still runs.
+pub fn unread_since(conn: &mut Conn) -> Result<Option<Timestamp>, DbError> {
+    let end = state(conn)?.end_xid;
+    let oldest: Option<i64> = events::table
+        .select(diesel::dsl::min(events::at))
+        .filter(events::xid.gt(end))
+        .first(conn)?;
+    Ok(oldest.map(Timestamp::from_micros))
+}
+
 impl State {
     fn epoch(&self) -> Epoch {
         Epoch(self.epoch.cast_unsigned())

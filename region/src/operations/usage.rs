@@ -13,8 +13,7 @@ use super::{OperationError, Tx};
 use crate::{
     auth::{Verb, authorise},
     db::{
-        condition::Condition,
-        names::Names,
+        condition::{Condition, Value},
         stored::{Query, Stored},
         usage,
     },
@@ -117,8 +116,28 @@ impl Counted {
     }
 }
 
+/// Of every subnet with dynamic addresses.
+pub fn fills(tx: &mut Tx<'_>) -> Result<Vec<Fill>, OperationError> {
+    authorise(tx.actor, "lease", Verb::List)?;
+    let held = usage::held_by_subnet(tx.conn, tx.now)?;
+    let counts = sizes(tx, &held)?;
+    named(tx, counts)
+}
+
 fn count(tx: &mut Tx<'_>) -> Result<Usage, OperationError> {
     let held = usage::held_by_subnet(tx.conn, tx.now)?;
+    let mut counts = sizes(tx, &held)?;
+    counts.sort_by_key(|(subnet, held, size)| {
+        (std::cmp::Reverse(u128::from(*held) * 1000 / u128::from((*size).max(1))), *subnet)
+    });
+    counts.truncate(FULLEST);
+    Ok(Usage { leases: held.values().sum(), fills: named(tx, counts)? })
+}
+
+/// Each subnet with dynamic addresses: how many are held, and how many there are.
+type Counts = Vec<(Uuid, u64, u64)>;
+
+fn sizes(tx: &mut Tx<'_>, held: &HashMap<Uuid, u64>) -> Result<Counts, OperationError> {
     let dynamic = Range::load(tx.conn, Query::all(vec![Condition::equal("dynamic", true)]))?;
     let mut sizes: HashMap<Uuid, u64> = HashMap::new();
     for range in &dynamic {
@@ -126,22 +145,20 @@ fn count(tx: &mut Tx<'_>) -> Result<Usage, OperationError> {
         let of = sizes.entry(range.value.subnet.uuid()).or_default();
         *of = of.saturating_add(u64::try_from(size).unwrap_or(u64::MAX));
     }
-    let mut counts: Vec<(Uuid, u64, u64)> = sizes
-        .into_iter()
-        .map(|(subnet, size)| (subnet, held.get(&subnet).copied().unwrap_or_default(), size))
-        .collect();
-    counts.sort_by_key(|(subnet, held, size)| {
-        (std::cmp::Reverse(u128::from(*held) * 1000 / u128::from((*size).max(1))), *subnet)
-    });
-    counts.truncate(FULLEST);
-    let mut names = Names::default();
-    names.learn(tx.conn, counts.iter().map(|(subnet, ..)| (Subnet::TABLE, *subnet)))?;
-    let mut fills = Vec::new();
-    for (subnet, held, dynamic) in counts {
-        let Some(found) = Subnet::find(tx.conn, Id::new(subnet))? else { continue };
-        fills.push(Fill { subnet: names.key(subnet), cidr: found.value.cidr, held, dynamic });
-    }
-    Ok(Usage { leases: held.values().sum(), fills })
+    let held = |subnet: &Uuid| held.get(subnet).copied().unwrap_or_default();
+    Ok(sizes.into_iter().map(|(subnet, size)| (subnet, held(&subnet), size)).collect())
+}
+
+fn named(tx: &mut Tx<'_>, counts: Counts) -> Result<Vec<Fill>, OperationError> {
+    let values = counts.iter().map(|(subnet, ..)| Value::Bytes(subnet.as_bytes().to_vec()));
+    let of_them = Condition::In { column: "id", values: values.collect() };
+    let subnets = Subnet::load(tx.conn, Query::all(vec![of_them]))?;
+    let subnets: HashMap<Uuid, _> = subnets.iter().map(|found| (found.id.uuid(), found)).collect();
+    let fill = |(subnet, held, dynamic): (Uuid, u64, u64)| {
+        let found = subnets.get(&subnet)?;
+        Some(Fill { subnet: found.key.clone(), cidr: found.value.cidr, held, dynamic })
+    };
+    Ok(counts.into_iter().filter_map(fill).collect())
 }
 
 /// As many as somebody looks through.

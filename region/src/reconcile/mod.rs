@@ -14,7 +14,7 @@ use std::{
 
 use crate::{
     Region,
-    config::{Config, Events},
+    config::{Audit, Config, Events},
     events::Follower,
     operations::OperationError,
 };
@@ -24,6 +24,7 @@ use crate::{
 pub struct Context {
     pub region: Region,
     pub keep: Events,
+    pub audit: Audit,
 }
 
 struct Reconciler {
@@ -70,7 +71,11 @@ static TABLE: &[Reconciler] = &[
 
 /// Each as a task.
 pub fn spawn(region: &Region, config: &Config) {
-    let context = Context { region: region.clone(), keep: config.events.clone() };
+    let context = Context {
+        region: region.clone(),
+        keep: config.events.clone(),
+        audit: config.audit.clone(),
+    };
     for reconciler in TABLE {
         region.tasks.spawn(reconciler.name, keep_running(reconciler, context.clone()));
     }

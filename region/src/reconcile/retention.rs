@@ -4,9 +4,10 @@ use common::Timestamp;
 
 use super::Context;
 use crate::{
+    Region,
     db::{Conn, DbError, certificates, leases},
     events::retention::{self, Keep, STEP},
-    operations::OperationError,
+    operations::{OperationError, audit},
 };
 
 const DAY: i64 = 86_400_000_000;
@@ -17,27 +18,29 @@ pub async fn run(context: Context) -> Result<(), OperationError> {
         since: now.shifted(-i64::from(context.keep.keep_days) * DAY),
         most: i64::try_from(context.keep.keep_rows).unwrap_or(i64::MAX),
     };
-    let mut events = 0;
-    loop {
-        let forget = move |conn: &mut Conn| retention::forget(conn, keep);
-        match region.db.transaction(forget).await? {
-            0 => break,
-            some => events += some,
-        }
-    }
-    let mut leases = 0;
-    loop {
-        let forget = move |conn: &mut Conn| leases::forget_ended(conn, keep.since, STEP);
-        match region.db.transaction(forget).await? {
-            0 => break,
-            some => leases += some,
-        }
-    }
+    let events = all(region, move |conn| retention::forget(conn, keep)).await?;
+    let leases = all(region, move |conn| leases::forget_ended(conn, keep.since, STEP)).await?;
+    let trail = now.shifted(-i64::from(context.audit.keep_days) * DAY);
+    let changes = all(region, move |conn| audit::forget(conn, trail, STEP)).await?;
     let old: Timestamp = now.shifted(-DAY);
     let sweep = move |conn: &mut Conn| -> Result<usize, DbError> { certificates::sweep(conn, old) };
     let certificates = region.db.transaction(sweep).await?;
-    if events + leases + certificates > 0 {
-        tracing::info!(events, leases, certificates, "forgot what was old");
+    if events + leases + changes + certificates > 0 {
+        tracing::info!(events, leases, changes, certificates, "forgot what was old");
     }
     Ok(())
+}
+
+/// A step at a time, so that nobody waits long.
+async fn all(
+    region: &Region,
+    step: impl Fn(&mut Conn) -> Result<usize, DbError> + Copy + Send + 'static,
+) -> Result<usize, OperationError> {
+    let mut gone = 0;
+    loop {
+        match region.db.transaction(step).await? {
+            0 => return Ok(gone),
+            some => gone += some,
+        }
+    }
 }

@@ -3,14 +3,18 @@
 use common::{Epoch, Timestamp};
 use region::{
     Region,
-    db::DbError,
+    db::{Conn, DbError},
     events::{
         self, Cursor, FollowError, Follower, NewEvent,
         retention::{self, Keep},
     },
 };
-use std::{collections::HashSet, time::Duration};
-use tokio::task::JoinSet;
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, mpsc::sync_channel},
+    time::Duration,
+};
+use tokio::{sync::Notify, task::JoinSet};
 
 use crate::support::{World, log, on_both, settled};
 
@@ -181,6 +185,45 @@ async fn a_restored_database_is_another_life() {
         }
         let mut ahead = world.region.log.follow(Cursor { epoch: raised, xid: 1 << 60, seq: 1 });
         assert!(matches!(next(&mut ahead).await, Err(FollowError::Compacted { .. })));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_older_transaction_hides_has_an_age() {
+    on_both(async |world| {
+        let db = &world.region.db;
+        let unread = async || db.read(events::unread_since).await.unwrap();
+        let append = |at| {
+            move |conn: &mut Conn| {
+                events::append(conn, &NewEvent::plain(at, "lease.bound", "test", "")).map(drop)
+            }
+        };
+        settled(&world.region).await;
+        assert_eq!(unread().await, None);
+        // On SQLite writers wait for each other, and readers see all that is committed.
+        if !world.url.contains("://") {
+            return;
+        }
+        let (begun, (end, ended)) = (Arc::new(Notify::new()), sync_channel::<()>(1));
+        let (begin, ended) = (begun.clone(), Mutex::new(ended));
+        let hold = db.transaction(move |conn: &mut Conn| {
+            append(Timestamp::default())(conn)?;
+            begin.notify_one();
+            let _ = ended.lock().unwrap().recv_timeout(LIMIT);
+            Ok::<_, DbError>(())
+        });
+        let look = async {
+            begun.notified().await;
+            let at = Timestamp::from_seconds(1_800_000_000);
+            db.transaction(append(at)).await.unwrap();
+            assert_eq!(unread().await, Some(at));
+            end.send(()).unwrap();
+        };
+        let (held, ()) = tokio::join!(hold, look);
+        held.unwrap();
+        settled(&world.region).await;
+        assert_eq!(unread().await, None);
     })
     .await;
 }

@@ -6,7 +6,9 @@ use rustls::{
         WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     },
-    crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature},
+    crypto::{
+        CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
+    },
     pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
 };
 use std::sync::Arc;
@@ -15,16 +17,17 @@ use super::{Mode, PostgresUrl, TunnelError};
 
 pub(super) fn config(url: &PostgresUrl) -> Result<Arc<ClientConfig>, TunnelError> {
     runtime::tls::install_provider();
-    let provider = CryptoProvider::get_default().expect("installed above").clone();
+    let provider = CryptoProvider::get_default().expect("installed above");
+    let algorithms = provider.signature_verification_algorithms;
     let builder = ClientConfig::builder();
     let config = match url.mode {
         Mode::Plain | Mode::Require => builder
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Unnamed { chain: None, provider })),
+            .with_custom_certificate_verifier(Arc::new(Unnamed { chain: None, algorithms })),
         Mode::VerifyCa => {
             let chain = WebPkiServerVerifier::builder(Arc::new(roots(url)?)).build();
             let chain = chain.map_err(|error| unusable(url, &error))?;
-            let verifier = Unnamed { chain: Some(chain), provider };
+            let verifier = Unnamed { chain: Some(chain), algorithms };
             builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
         }
         Mode::VerifyFull => builder.with_root_certificates(roots(url)?),
@@ -50,7 +53,7 @@ fn unusable(url: &PostgresUrl, reason: &dyn std::fmt::Display) -> TunnelError {
 #[derive(Debug)]
 struct Unnamed {
     chain: Option<Arc<WebPkiServerVerifier>>,
-    provider: Arc<CryptoProvider>,
+    algorithms: WebPkiSupportedAlgorithms,
 }
 
 impl ServerCertVerifier for Unnamed {
@@ -78,8 +81,7 @@ impl ServerCertVerifier for Unnamed {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signed, algorithms)
+        verify_tls12_signature(message, certificate, signed, &self.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -88,11 +90,10 @@ impl ServerCertVerifier for Unnamed {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signed, algorithms)
+        verify_tls13_signature(message, certificate, signed, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.algorithms.supported_schemes()
     }
 }

@@ -1,6 +1,6 @@
 //! As much of a `postgres://` URL as the tunnel must understand.
 
-use common::Refusal;
+use common::{Refusal, Secret};
 use std::path::Path;
 
 /// What the connection must be, in libpq's words. `allow` and `prefer` would go on in plain text without a word, so they are refused.
@@ -19,7 +19,7 @@ pub enum Mode {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PostgresUrl {
     /// `postgres://user:password@`
-    login: String,
+    login: Secret<String>,
     pub host: String,
     pub port: u16,
     /// `/database`
@@ -44,7 +44,7 @@ impl PostgresUrl {
             None => (format!("{scheme}://"), authority),
         };
         let mut url = Self {
-            login,
+            login: Secret::new(login),
             host: String::new(),
             port: 5432,
             path: path.to_owned(),
@@ -107,21 +107,25 @@ impl PostgresUrl {
         }
         self.host = host.to_owned();
         if let Some(port) = port.filter(|port| !port.is_empty()) {
-            self.port = port.parse().map_err(|_| wrong(&format!("port {port:?} is no number")))?;
+            self.port = port.parse().map_err(|_| wrong(NO_PORT))?;
         }
         Ok(())
     }
 
     /// The same database by a socket in this folder.
-    pub fn by_socket(&self, folder: &Path) -> String {
+    pub fn by_socket(&self, folder: &Path) -> Secret<String> {
         let folder = folder.to_string_lossy().replace('%', "%25").replace('/', "%2F");
         let query = match self.query.is_empty() {
             true => String::new(),
             false => format!("?{}", self.query.join("&")),
         };
-        format!("{}{folder}:{}{}{query}", self.login, self.port, self.path)
+        let (login, path) = (self.login.expose(), &self.path);
+        Secret::new(format!("{login}{folder}:{}{path}{query}", self.port))
     }
 }
+
+/// Without the port: it is a piece of the password when that has a / in it.
+const NO_PORT: &str = "its port is no number; in a password, / is written %2F";
 
 fn wrong(why: &str) -> Refusal {
     Refusal::new(format!("the database's URL is of no use: {why}"))
@@ -171,7 +175,7 @@ mod tests {
         let text = "postgres://u:p@h:6000/d?sslmode=require&application_name=x&connect_timeout=3";
         let url = PostgresUrl::parse(text).unwrap();
         assert_eq!(
-            url.by_socket(Path::new("/tmp/a")),
+            url.by_socket(Path::new("/tmp/a")).expose(),
             "postgres://u:p@%2Ftmp%2Fa:6000/d?application_name=x&connect_timeout=3"
         );
     }
