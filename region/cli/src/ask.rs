@@ -31,6 +31,13 @@ pub(crate) fn secret(prompt: &str) -> anyhow::Result<String> {
     typed
 }
 
+/// The first line of what is sent here.
+pub(crate) fn piped() -> anyhow::Result<String> {
+    let mut typed = String::new();
+    io::stdin().lock().read_line(&mut typed)?;
+    Ok(typed.trim_end_matches(['\r', '\n']).to_owned())
+}
+
 fn line(prompt: &str) -> anyhow::Result<String> {
     eprint!("{prompt}");
     io::stderr().flush()?;

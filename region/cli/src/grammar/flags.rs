@@ -36,6 +36,19 @@ pub(crate) fn of_field(field: &Field) -> Arg {
     flag.value_name(meant.to_uppercase().replace('-', "_"))
 }
 
+/// In place of a flag for it: what is typed on a command line, everybody on the machine may see.
+pub(crate) fn of_secret(field: &Field) -> Arg {
+    let name = field.name.replace('_', "-");
+    Arg::new(format!("{}_stdin", field.name))
+        .long(format!("{name}-stdin"))
+        .action(ArgAction::SetTrue)
+        .help_heading(FIELDS)
+        .help(format!(
+            "Read the {name} from standard input, one line; without this it is asked for at the terminal. {}",
+            field.about
+        ))
+}
+
 pub(crate) fn id(kind: &Kind) -> Arg {
     Arg::new("id")
         .value_name(kind.noun.to_uppercase().replace('-', "_"))
@@ -80,10 +93,14 @@ pub(crate) fn forms(command: Command) -> Command {
 
 /// What goes with every write.
 pub(crate) fn writing(command: Command) -> Command {
+    judging(command).arg(wait().conflicts_with("dry_run"))
+}
+
+/// The same, where racks have nothing to apply.
+pub(crate) fn judging(command: Command) -> Command {
     command
         .next_help_heading(WRITING)
         .arg(message())
-        .arg(wait().conflicts_with("dry_run"))
         .arg(
             Arg::new("dry_run")
                 .long("dry-run")

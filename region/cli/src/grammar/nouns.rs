@@ -2,7 +2,7 @@
 
 use clap::Command;
 use prost_reflect::MethodDescriptor;
-use proto::describe::{self, KINDS, Kind};
+use proto::describe::{self, Field, KINDS, Kind};
 
 use super::{beside, flags};
 use crate::verbs::{grave, own};
@@ -176,10 +176,16 @@ fn own_verb(kind: &'static Kind, method: &MethodDescriptor, command: Command) ->
     if own::has(method, "id") {
         command = command.arg(flags::id(kind));
     }
-    command = command.args(own::parameters(method).iter().map(flags::of_field));
-    // The rest of a Write has a meaning where something is saved, which not every such verb does.
+    let flag = |field: &Field| match field.typed_secret {
+        true => flags::of_secret(field),
+        false => flags::of_field(field),
+    };
+    command = command.args(own::parameters(method).iter().map(flag));
     if own::has(method, "write") {
-        command = command.arg(flags::message());
+        command = flags::judging(command);
+        if own::has(method, "id") {
+            command = command.arg(flags::revision());
+        }
     }
     if grave::is(kind, &verb_of(method)) {
         command = command.arg(flags::yes());

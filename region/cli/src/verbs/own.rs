@@ -1,13 +1,12 @@
 //! Verbs that one kind alone has: their names, flags and help are those of the method and its request.
 
 use prost_reflect::{DynamicMessage, MethodDescriptor};
-use proto::{
-    describe::{self, Field, Kind, meta},
-    v1,
-};
+use proto::describe::{self, Field, Kind, meta};
+use std::io::IsTerminal;
 
-use super::{Task, grave};
+use super::{Task, grave, typed};
 use crate::{
+    ask,
     failure::{Exit, Failure},
     grammar,
     output::{self, Shape},
@@ -44,15 +43,19 @@ pub(super) async fn run(task: &mut Task<'_>, method: &MethodDescriptor) -> anyho
         request.text("id", &meta(&found, "id"));
         grave::ask(task, &verb, &found).await?;
     }
+    for field in parameters(method).iter().filter(|field| field.typed_secret) {
+        request.text(&field.name, &secret(task, field)?);
+    }
+    let write = typed::write(task.arguments);
     if has(method, "write") {
-        let message = grammar::word(task.arguments, "message");
-        request.write(&v1::Write { message, ..Default::default() });
+        request.write(&write);
     }
     let answer = task.call(method, request).await?;
     let text = if method.output() == task.kind.message {
         shape.one(&answer.item)?
     } else if method.output().fields().next().is_none() {
-        format!("{} {key} {}\n", task.kind.noun, past(&verb))
+        let could_be = if write.validate_only { "could be " } else { "" };
+        format!("{} {key} {could_be}{}\n", task.kind.noun, past(&verb))
     } else {
         serde_yaml_ng::to_string(&output::json(&answer.item)?)?
     };
@@ -71,7 +74,7 @@ fn fill(
     request: &mut DynamicMessage,
 ) -> anyhow::Result<()> {
     let mut wrong = Vec::new();
-    for field in parameters(method) {
+    for field in parameters(method).iter().filter(|field| !field.typed_secret) {
         let Some(text) = grammar::typed::<String>(task.arguments, &field.name) else { continue };
         match field.parse(&text) {
             Ok(value) => request.set_field(&field.descriptor, value),
@@ -79,6 +82,31 @@ fn fill(
         }
     }
     if wrong.is_empty() { Ok(()) } else { Err(Failure::usage(wrong.join("\n  "))) }
+}
+
+/// From where it was said to come; without a word, from whoever sits there, twice, since nobody sees it.
+fn secret(task: &Task<'_>, field: &Field) -> anyhow::Result<String> {
+    let name = field.name.replace('_', "-");
+    let by_flag = format!("{}_stdin", field.name);
+    if grammar::typed::<bool>(task.arguments, &by_flag).unwrap_or_default() {
+        let typed = ask::piped()?;
+        return match typed.is_empty() {
+            true => {
+                Err(Failure::usage(format!("--{name}-stdin: there is nothing on standard input")))
+            }
+            false => Ok(typed),
+        };
+    }
+    if !std::io::stdin().is_terminal() {
+        return Err(Failure::usage(format!(
+            "there is no terminal to ask for the {name} on; send it to --{name}-stdin"
+        )));
+    }
+    let typed = ask::secret(&format!("New {name}: "))?;
+    if ask::secret("Once more: ")? != typed {
+        anyhow::bail!("these are two different ones; nothing was changed");
+    }
+    Ok(typed.trim_end_matches(['\r', '\n']).to_owned())
 }
 
 /// The help of a verb.

@@ -115,3 +115,56 @@ async fn of_the_log_a_table_shows_the_end_in_the_order_of_time() {
         json!({"page_size": 2, "order_by": "at desc"})
     );
 }
+
+#[tokio::test]
+async fn a_password_is_typed_where_nobody_sees_it() {
+    let region = FakeRegion::start(|call| match call.method.as_str() {
+        "Users/Get" | "Users/SetPassword" => {
+            Reply::one(json!({"meta": {"id": "u1", "key": "mira"}, "name": "mira"}))
+        }
+        other => panic!("{other}"),
+    })
+    .await;
+    let hostler = Hostler::new(&[("HOSTLER_SERVER", &region.url)]);
+    let set = ["user", "set-password", "mira"];
+    let piped = [&set[..], &["--password-stdin", "-m", "forgotten", "--request-id", "r1"]].concat();
+    let run = hostler.run_with(&piped, "correct horse\nnot this\n").await;
+    assert_eq!(run.code, 0, "{run:?}");
+    assert_eq!(
+        region.calls("Users/SetPassword")[0].request,
+        json!({
+            "id": "u1", "password": "correct horse",
+            "write": {"request_id": "r1", "message": "forgotten"}
+        })
+    );
+    for (arguments, typed, said) in [
+        (set.to_vec(), "correct horse\n", "send it to --password-stdin"),
+        ([&set[..], &["--password-stdin"]].concat(), "", "nothing on standard input"),
+    ] {
+        let run = hostler.run_with(&arguments, typed).await;
+        assert_eq!(run.code, 64, "{run:?}");
+        assert!(run.err.contains(said), "{run:?}");
+    }
+    let run = hostler.run_on_terminal(&set, "correct horse\ncorrect horse\n").await;
+    assert_eq!(run.code, 0, "{run:?}");
+    assert!(!run.out.contains("correct horse"), "{run:?}");
+    let run = hostler.run_on_terminal(&set, "correct horse\ncorrect hose\n").await;
+    assert!(run.code != 0 && run.out.contains("two different ones"), "{run:?}");
+    assert_eq!(region.calls("Users/SetPassword").len(), 2);
+}
+
+#[tokio::test]
+async fn a_number_that_was_not_given_is_no_zero() {
+    let region = FakeRegion::start(|_| {
+        let vlan =
+            |vid, mtu| json!({"meta": {"key": "v"}, "fabric": "dc1", "vid": vid, "mtu": mtu});
+        Reply::one(json!({"items": [vlan(0, 0), vlan(10, 9000)]}))
+    })
+    .await;
+    let hostler = Hostler::new(&[("HOSTLER_SERVER", &region.url)]);
+    let run = hostler.run(&["vlan", "list"]).await;
+    let rows: Vec<Vec<&str>> =
+        run.out.lines().skip(1).map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(rows[0][1..4], ["dc1", "0", "-"], "{run:?}");
+    assert_eq!(rows[1][1..4], ["dc1", "10", "9000"], "{run:?}");
+}
