@@ -54,7 +54,7 @@ impl Default for RackConfig {
 
 pub const DEFAULT_PATH: &str = "/etc/hostler/rack.toml";
 pub const DEFAULT_STATUS_SOCKET: &str = "/run/hostler-rack/status.sock";
-const METRICS_PORT: u16 = 7251;
+const METRICS_PORT: u16 = 7252;
 
 /// How much disk the lease log takes.
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn an_empty_file_is_a_whole_configuration() {
         let config: RackConfig = config_file::parse("").unwrap();
-        assert_eq!(config.metrics.to_string(), "127.0.0.1:7251");
+        assert_eq!(config.metrics.to_string(), "127.0.0.1:7252");
         assert_eq!(config.leases.segment.bytes(), 64 << 20);
     }
 

@@ -37,7 +37,7 @@ const COMMON: &str = "\
 # status-socket = \"/run/hostler-rack/status.sock\"
 
 # Prometheus metrics, as plain HTTP.
-# metrics = \"127.0.0.1:7251\"
+# metrics = \"127.0.0.1:7252\"
 
 # Which VLAN an interface leads into. Without it: the one VLAN that has a subnet with an address of the interface in it.
 # [interfaces]

@@ -48,14 +48,16 @@ pub fn subnet(text: &str) -> DhcpSubnet {
             "next" => subnet.next_server = Some(value.parse().unwrap()),
             "file" => subnet.boot_file = value.into(),
             "reserve" => subnet.reservations.push(reservation(value)),
-            name => {
-                let row = dhcp_options::find(name).unwrap();
-                let value = OptionValue::parse(row.kind, &value.replace('_', " ")).unwrap();
-                subnet.options.insert(row.code, value);
-            }
+            name => option(&mut subnet.options, name, value),
         }
     }
     subnet
+}
+
+fn option(options: &mut OptionSet, name: &str, value: &str) {
+    let row = dhcp_options::find(name).unwrap();
+    let value = OptionValue::parse(row.kind, &value.replace('_', " ")).unwrap();
+    options.insert(row.code, value);
 }
 
 fn range(text: &str) -> IpRange {
@@ -88,11 +90,7 @@ fn reservation(text: &str) -> Reservation {
         match key {
             "name" => reservation.host_name = Some(value.parse().unwrap()),
             "file" => reservation.boot_file = value.into(),
-            name => {
-                let row = dhcp_options::find(name).unwrap();
-                let value = OptionValue::parse(row.kind, value).unwrap();
-                reservation.options.insert(row.code, value);
-            }
+            name => option(&mut reservation.options, name, value),
         }
     }
     reservation
