@@ -154,7 +154,7 @@ impl TryFrom<v1::ServiceStatus> for ServiceStatus {
     }
 }
 
-impl From<&Interface> for v1::Interface {
+impl From<&Interface> for v1::RackInterface {
     fn from(own: &Interface) -> Self {
         Self {
             name: own.name.clone(),
@@ -166,10 +166,10 @@ impl From<&Interface> for v1::Interface {
     }
 }
 
-impl TryFrom<v1::Interface> for Interface {
+impl TryFrom<v1::RackInterface> for Interface {
     type Error = Refused;
 
-    fn try_from(wire: v1::Interface) -> Result<Self, Refused> {
+    fn try_from(wire: v1::RackInterface) -> Result<Self, Refused> {
         let mut reading = Reading::new("");
         // An interface may have a group address or none that is Ethernet's; it is then shown without.
         let mac = wire.mac.parse().ok();

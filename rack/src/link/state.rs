@@ -52,9 +52,9 @@ impl StateFeed {
         v1::ScopeStatuses { items: known.iter().map(|named| (&named.status).into()).collect() }
     }
 
-    fn interfaces(&mut self) -> v1::Interfaces {
+    fn interfaces(&mut self) -> v1::RackInterfaces {
         let known = self.interfaces.borrow_and_update();
-        v1::Interfaces { items: known.iter().map(|own| (&own.interface).into()).collect() }
+        v1::RackInterfaces { items: known.iter().map(|own| (&own.interface).into()).collect() }
     }
 
     fn services(&mut self) -> v1::ServiceStatuses {

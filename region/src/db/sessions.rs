@@ -26,7 +26,7 @@ pub struct SessionRow {
     /// `v1::ServiceStatuses`.
     #[diesel(sql_type = sql_types::Binary)]
     pub services: Vec<u8>,
-    /// `v1::Interfaces`.
+    /// `v1::RackInterfaces`.
     #[diesel(sql_type = sql_types::Binary)]
     pub interfaces: Vec<u8>,
 }

@@ -13,7 +13,7 @@ pub struct Member {
     pub rack: v1::Rack,
     pub key: String,
     pub services: Vec<v1::ServiceStatus>,
-    pub interfaces: Vec<v1::Interface>,
+    pub interfaces: Vec<v1::RackInterface>,
     pub scopes: Vec<v1::ScopeProgress>,
 }
 
@@ -68,7 +68,8 @@ pub fn fleet(tx: &mut Tx<'_>) -> Result<Vec<Member>, OperationError> {
             |of: fn(&sessions::SessionRow) -> &[u8]| session.as_ref().map(of).unwrap_or_default();
         // What an older region wrote and this one cannot read is not known.
         let services = v1::ServiceStatuses::decode(bytes(|row| &row.services)).unwrap_or_default();
-        let interfaces = v1::Interfaces::decode(bytes(|row| &row.interfaces)).unwrap_or_default();
+        let interfaces =
+            v1::RackInterfaces::decode(bytes(|row| &row.interfaces)).unwrap_or_default();
         Member {
             services: services.items,
             interfaces: interfaces.items,

@@ -285,7 +285,7 @@ pub(super) async fn detail(
         let word = said.split_once(' ').map_or(String::new(), |(_, word)| word.to_owned());
         (own.name.clone(), tone, word, own.detail.clone())
     };
-    let interface = |own: &v1::Interface| {
+    let interface = |own: &v1::RackInterface| {
         let (tone, word) = if own.up { (Tone::Ok, "up") } else { (Tone::Off, "down") };
         let state = Cell::State(tone, word.into());
         (own.name.clone(), own.mac.clone(), state, own.addresses.join(", "))
