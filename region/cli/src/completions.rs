@@ -71,7 +71,7 @@ fn bash(script: &str) -> String {
         .iter()
         .flat_map(|kind| verbs_of_one(kind).into_iter().map(move |verb| (kind, verb)))
         .map(|(kind, verb)| {
-            let words = grammar::spoken(kind);
+            let words = kind.spoken();
             let place = words.split(' ').count() + 2;
             format!("        '{place} {words} {verb}') noun={} ;;\n", kind.noun)
         })
@@ -112,12 +112,12 @@ fn zsh(mut script: String) -> String {
 }
 
 fn fish(kind: &'static Kind) -> String {
-    let words = grammar::spoken(kind);
+    let words = kind.spoken();
     let mut condition: Vec<String> =
         words.split(' ').map(|word| format!("__fish_seen_subcommand_from {word}")).collect();
     condition.push(format!("__fish_seen_subcommand_from {}", verbs_of_one(kind).join(" ")));
     for under in KINDS.iter().filter(|other| other.under == kind.noun) {
-        let word = grammar::spoken(under).replace(&format!("{} ", kind.noun), "");
+        let word = under.spoken().replace(&format!("{} ", kind.noun), "");
         condition.push(format!("not __fish_seen_subcommand_from {word}"));
     }
     let condition = condition.join("; and ");

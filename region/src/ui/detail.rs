@@ -72,7 +72,7 @@ pub(super) async fn show(
         .chain(naming(kind).map(|(other, _)| other.kind().noun.as_str()))
         .collect();
     let frame = Frame::new(&visitor, &[(&words::label(&kind.plural), &list), (&key, "")], now)
-        .command(format!("hostler {} get {key}", kind.noun.replace('-', " ")))
+        .command(format!("hostler {} get {key}", kind.spoken()))
         .live(&topics, cursor);
     let may = |verb| kind.has(&format!("{verb:?}")) && frame::may(&visitor, verb, &kind.noun);
     let edit = may(Verb::Update).then(|| query.with(&[("do", "update")]));

@@ -77,7 +77,9 @@ impl<S: Send + Sync> FromRequest<S> for Typed {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, FormRejection> {
         let Form(pairs) = Form::<Vec<(String, String)>>::from_request(request, state).await?;
-        Ok(Self(pairs.into_iter().collect()))
+        // Browsers end the lines of a text area with two characters (HTML, 4.10.21.8).
+        let pairs = pairs.into_iter().map(|(name, value)| (name, value.replace("\r\n", "\n")));
+        Ok(Self(pairs.collect()))
     }
 }
 

@@ -49,6 +49,20 @@ pub(crate) fn of_secret(field: &Field) -> Arg {
         ))
 }
 
+/// What something new is called can be said without its flag.
+pub(crate) fn name(field: &Field) -> [Arg; 2] {
+    let word = Arg::new(NAME_WORD)
+        .value_name("NAME")
+        .conflicts_with(&field.name)
+        .help_heading(FIELDS)
+        .help("The same as --name");
+    let flag = of_field(field).required(false);
+    [word, if field.required { flag.required_unless_present(NAME_WORD) } else { flag }]
+}
+
+/// The word that stands for --name.
+pub(crate) const NAME_WORD: &str = "name_word";
+
 pub(crate) fn id(kind: &Kind) -> Arg {
     Arg::new("id")
         .value_name(kind.noun.to_uppercase().replace('-', "_"))

@@ -7,8 +7,8 @@ mod tips;
 
 use clap::{Arg, Command};
 
-pub(crate) use flags::{typed, word};
-pub(crate) use nouns::{a, kind_meant, own_methods, spoken, verb_of};
+pub(crate) use flags::{NAME_WORD, typed, word};
+pub(crate) use nouns::{kind_meant, own_methods, verb_of};
 pub(crate) use tips::tip;
 
 use crate::failure;
@@ -129,7 +129,7 @@ mod tests {
     #[test]
     fn a_part_of_the_grammar_says_what_the_whole_says() {
         for kind in proto::describe::KINDS.iter() {
-            for noun in [spoken(kind), kind.plural.clone()] {
+            for noun in [kind.spoken(), kind.plural.clone()] {
                 for verb in ["--help", "list --help", "frobnicate", ""] {
                     let typed = format!("--server x {noun} {verb}");
                     let words: Vec<String> = typed.split_whitespace().map(str::to_owned).collect();

@@ -23,27 +23,6 @@ pub(crate) fn all(grown: &dyn Fn(&Kind) -> bool) -> Vec<Command> {
     kinds.map(|kind| if grown(kind) { noun(kind) } else { bare_noun(kind) }).collect()
 }
 
-/// What a kind is called where its commands are: `rack-token` is `token` among those of `rack`.
-pub(crate) fn short_noun(kind: &Kind) -> &str {
-    let before = kind.noun.strip_prefix(kind.under.as_str());
-    before.and_then(|rest| rest.strip_prefix('-')).unwrap_or(&kind.noun)
-}
-
-/// As it is typed: `rack token`.
-pub(crate) fn spoken(kind: &Kind) -> String {
-    match kind.under.as_str() {
-        "" => kind.noun.clone(),
-        under => format!("{under} {}", short_noun(kind)),
-    }
-}
-
-/// With its article.
-pub(crate) fn a(kind: &'static Kind) -> String {
-    let noun = spoken(kind);
-    let article = if noun.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
-    format!("{article} {noun}")
-}
-
 fn first_sentence(text: &str) -> &str {
     text.split_once(". ").map_or(text, |(first, _)| first).trim_end_matches('.')
 }
@@ -62,7 +41,7 @@ pub(crate) fn kind_meant<'a>(words: &'a [&'a str]) -> Option<(&'static Kind, &'a
 }
 
 fn goes_by(kind: &'static Kind, word: &str) -> bool {
-    short_noun(kind) == word || format!("{}s", short_noun(kind)) == word
+    kind.short() == word || format!("{}s", kind.short()) == word
 }
 
 /// A shared verb by its name or by a word that people try instead.
@@ -102,8 +81,8 @@ fn noun(kind: &'static Kind) -> Command {
 
 fn bare_noun(kind: &'static Kind) -> Command {
     let plural =
-        if kind.under.is_empty() { kind.plural.clone() } else { format!("{}s", short_noun(kind)) };
-    Command::new(short_noun(kind))
+        if kind.under.is_empty() { kind.plural.clone() } else { format!("{}s", kind.short()) };
+    Command::new(kind.short())
         .about(first_sentence(&kind.about))
         .long_about(kind.about.as_str())
         .alias(plural)
@@ -115,9 +94,8 @@ fn verb(kind: &'static Kind, method: &MethodDescriptor) -> Command {
     let command = Command::new(verb_of(method));
     let command = match name {
         "List" => list(kind, command),
-        "Get" => {
-            flags::showing(command.about(format!("Show one {}", spoken(kind)))).arg(flags::id(kind))
-        }
+        "Get" => flags::showing(command.about(format!("Show one {}", kind.spoken())))
+            .arg(flags::id(kind)),
         "Create" => create(kind, command),
         "Update" => update(kind, command),
         "Delete" => delete(kind, command),
@@ -150,15 +128,20 @@ fn watch(kind: &'static Kind, command: Command) -> Command {
 }
 
 fn create(kind: &'static Kind, command: Command) -> Command {
-    let command =
-        command.about(format!("Create {}", a(kind))).args(kind.settable().map(flags::of_field));
+    let name = kind.settable().find(|field| field.name == "name");
+    let others = kind.settable().filter(|field| field.name != "name");
+    let command = command
+        .about(format!("Create {}", kind.with_article()))
+        .args(name.into_iter().flat_map(flags::name))
+        .args(others.map(flags::of_field))
+        .args(kind.beside_create().iter().map(flags::of_field));
     flags::showing(flags::writing(command))
 }
 
 fn update(kind: &'static Kind, command: Command) -> Command {
     let changing = kind.settable().filter(|field| !field.fixed);
     let command = command
-        .about(format!("Change {}", a(kind)))
+        .about(format!("Change {}", kind.with_article()))
         .arg(flags::id(kind))
         .args(changing.map(|field| flags::of_field(field).required(false)))
         .arg(flags::set());
@@ -166,7 +149,7 @@ fn update(kind: &'static Kind, command: Command) -> Command {
 }
 
 fn delete(kind: &'static Kind, command: Command) -> Command {
-    let command = command.about(format!("Delete {}", a(kind))).arg(flags::id(kind));
+    let command = command.about(format!("Delete {}", kind.with_article())).arg(flags::id(kind));
     flags::writing(command).args([flags::revision(), flags::yes()])
 }
 

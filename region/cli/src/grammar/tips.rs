@@ -22,13 +22,13 @@ pub(crate) fn tip(error: &clap::Error, words: &[String]) -> Option<String> {
 
 fn subcommand(word: &str, said: &[&str]) -> Option<String> {
     if let Some((kind, rest)) = nouns::kind_meant(said) {
-        let noun = nouns::spoken(kind);
+        let noun = kind.spoken();
         return match rest.split_first() {
             // lease create: a verb that others have
             Some((first, _)) if *first == word && nouns::verb_meant(word).is_some() => {
                 let verbs: Vec<String> =
                     kind.service.methods().map(|method| nouns::verb_of(&method)).collect();
-                Some(format!("{} has only these verbs: {}", nouns::a(kind), verbs.join(", ")))
+                Some(format!("{} has only these verbs: {}", kind.with_article(), verbs.join(", ")))
             }
             // subnet 10.0.0.0/24
             Some((first, _)) if *first == word => {
@@ -45,7 +45,7 @@ fn subcommand(word: &str, said: &[&str]) -> Option<String> {
     let (first, rest) = said.split_first()?;
     let (kind, rest) = nouns::kind_meant(rest).filter(|_| *first == word)?;
     let verb = nouns::verb_meant(first)?;
-    Some(format!("the noun comes first: hostler {} {verb}{}", nouns::spoken(kind), joined(rest)))
+    Some(format!("the noun comes first: hostler {} {verb}{}", kind.spoken(), joined(rest)))
 }
 
 fn joined(words: &[&str]) -> String {
@@ -59,7 +59,7 @@ fn argument_of(
     words: &[String],
 ) -> Option<String> {
     let name = argument.trim_start_matches('-').split('=').next()?.replace('-', "_");
-    let noun = nouns::spoken(kind);
+    let noun = kind.spoken();
     match (verb, argument.starts_with('-')) {
         ("create", false) => {
             let given = |flag: &str| words.iter().any(|word| word.trim_start_matches('-') == flag);
@@ -93,9 +93,8 @@ mod tests {
             ("subnet 10.0.0.0/24", "hostler subnet get 10.0.0.0/24"),
             ("create rack token", "hostler rack token create"),
             ("rack-token create", "hostler rack token create"),
-            ("rack token create r1", "hostler rack token create --name r1"),
+            ("vlan create dc1/10", "hostler vlan create --fabric dc1/10"),
             ("event delete 1", "an event has only these verbs: get, list, watch"),
-            ("fabric create dc1", "hostler fabric create --name dc1"),
             ("subnet update 10.0.0.0/24 managed=true", "--set managed=true"),
             ("subnet list --vlan dc1/10", "--filter vlan=VALUE"),
         ] {

@@ -1,7 +1,7 @@
 //! Flags into a message.
 
 use clap::ArgMatches;
-use prost_reflect::DynamicMessage;
+use prost_reflect::{DynamicMessage, Value};
 use proto::{
     describe::{Field, Kind},
     v1,
@@ -25,12 +25,43 @@ pub(crate) fn item(
     let (mut item, mut mask) = (DynamicMessage::new(kind.message.clone()), Vec::new());
     for (field, text) in given {
         mask.push(field.name.clone());
-        match field.parse(&text) {
+        match meant(field, text).and_then(|text| value(field, &text)) {
             Ok(value) => item.set_field(&field.descriptor, value),
-            Err(rule) => wrong.push(format!("{}: {text:?} {rule}", field.name)),
+            Err(rule) => wrong.push(rule),
         }
     }
     if wrong.is_empty() { Ok((item, mask)) } else { Err(Failure::usage(wrong.join("\n  "))) }
+}
+
+fn value(field: &Field, text: &str) -> Result<Value, String> {
+    field.parse(text).map_err(|rule| format!("{}: {text:?} {rule}", field.name))
+}
+
+/// Of a text of several lines, @FILE is what is in the file; @- is standard input.
+fn meant(field: &Field, text: String) -> Result<String, String> {
+    let Some(file) = text.strip_prefix('@').filter(|_| field.text) else { return Ok(text) };
+    let read = if file == "-" {
+        std::io::read_to_string(std::io::stdin())
+    } else {
+        std::fs::read_to_string(file)
+    };
+    read.map_err(|error| format!("{}: {file:?} cannot be read: {error}", field.name))
+}
+
+/// What the flags say that Create takes beside the resource.
+pub(crate) fn beside_create(
+    kind: &Kind,
+    arguments: &ArgMatches,
+) -> anyhow::Result<Vec<(String, Value)>> {
+    let (mut given, mut wrong) = (Vec::new(), Vec::new());
+    for field in kind.beside_create() {
+        let Some(text) = grammar::typed::<String>(arguments, &field.name) else { continue };
+        match value(&field, &text) {
+            Ok(value) => given.push((field.name, value)),
+            Err(rule) => wrong.push(rule),
+        }
+    }
+    if wrong.is_empty() { Ok(given) } else { Err(Failure::usage(wrong.join("\n  "))) }
 }
 
 fn flags(kind: &'static Kind, arguments: &ArgMatches) -> Vec<(&'static Field, String)> {
@@ -39,7 +70,9 @@ fn flags(kind: &'static Kind, arguments: &ArgMatches) -> Vec<(&'static Field, St
         // A line each: an element may hold commas.
         Some((field, values.map(String::as_str).collect::<Vec<_>>().join("\n")))
     };
-    kind.settable().filter_map(values).collect()
+    let name = grammar::typed::<String>(arguments, grammar::NAME_WORD);
+    let name = name.and_then(|name| Some((kind.field("name")?, name)));
+    name.into_iter().chain(kind.settable().filter_map(values)).collect()
 }
 
 fn set(kind: &'static Kind, pair: &str) -> Result<(&'static Field, String), String> {

@@ -11,10 +11,13 @@ use proto::describe::Kind;
 use uuid::Uuid;
 
 use super::Resource;
-use crate::db::{
-    Conn, DbError,
-    condition::{Condition, Operator, Value},
-    names::{self, Names},
+use crate::{
+    db::{
+        Conn, DbError,
+        condition::{Condition, Operator, Value},
+        names::{self, Names},
+    },
+    operations,
 };
 
 #[diagnostic::on_unimplemented(
@@ -92,8 +95,8 @@ impl<'a> Lookup<'a> {
 
     fn find<R: Resource>(&mut self, text: &str) -> Result<Id<R>, Refusal> {
         let unknown = || {
-            let command = R::NOUN.replace('-', " ");
-            Refusal::new(format!("is no {}; see: hostler {command} list", R::NOUN))
+            let command = operations::kind::<R>().spoken();
+            Refusal::new(format!("is no {command}; see: hostler {command} list"))
         };
         let Some(conn) = self.conn.as_deref_mut() else { return Err(unknown()) };
         match names::find(conn, R::TABLE, text) {
