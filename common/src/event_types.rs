@@ -23,6 +23,11 @@ pub static CATALOGUE: &[EventType] = &[
     row("lease.released", Level::Info, "A client gave its lease back, or an operator did"),
     row("lease.declined", Level::Warning, "A client found its address in use by somebody else"),
     row("lease.expired", Level::Info, "A lease ended and was not renewed"),
+    row(
+        "machine.seen",
+        Level::Info,
+        "A machine told its UUID, serial number or architecture as it booted",
+    ),
     row("rack.joined", Level::Info, "A rack joined with a token"),
     row("rack.renewed", Level::Info, "A rack renewed its certificate"),
     row(

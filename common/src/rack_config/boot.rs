@@ -320,6 +320,11 @@ impl FromStr for Template {
         if text.len() > Self::LONGEST {
             return Err(Refusal::new("must be at most 64 KiB"));
         }
+        if text.chars().any(|c| c.is_control() && !"\n\t".contains(c)) {
+            return Err(Refusal::new(
+                "must not have control characters other than tab and line end",
+            ));
+        }
         let (mut pieces, mut plain) = (Vec::new(), String::new());
         let mut rest = text.chars().peekable();
         while let Some(next) = rest.next() {

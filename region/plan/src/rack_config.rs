@@ -11,7 +11,7 @@ use std::{
 };
 
 use crate::{
-    Subnet, Vlan,
+    Subnet, Vlan, boot,
     model::{NetworkModel, SubnetModel, VlanModel},
     pairing::choose_servers,
 };
@@ -27,17 +27,27 @@ pub struct RackScope {
     pub config: Result<ScopeConfig, Vec<Objection>>,
 }
 
-/// Every scope of every rack. A VLAN without a subnet that DHCP can serve has none.
+/// Every scope of every rack that serves a VLAN. A VLAN without a subnet that DHCP can serve has none.
 pub fn build(model: &NetworkModel) -> Vec<RackScope> {
     let mut scopes = Vec::new();
+    let mut racks = BTreeSet::new();
     for vlan in &model.vlans {
         for (rack, role) in choose_servers(&vlan.vlan) {
+            racks.insert(rack);
             let subnets: Vec<DhcpSubnet> =
                 vlan.subnets.iter().filter_map(|subnet| build_subnet(subnet, &vlan.vlan)).collect();
             if !subnets.is_empty() {
                 scopes.push(scope(vlan, rack, role, subnets));
             }
         }
+    }
+    if let Some(config) = boot::build(&model.boot) {
+        scopes.extend(racks.into_iter().map(|rack| RackScope {
+            rack,
+            scope: ScopeName::Boot,
+            name: "boot".into(),
+            config: config.clone().map(ScopeConfig::Boot),
+        }));
     }
     scopes
 }
@@ -47,7 +57,10 @@ fn scope(vlan: &VlanModel, rack: RackId, role: Role, subnets: Vec<DhcpSubnet>) -
         rack,
         scope: ScopeName::Dhcp(vlan.id),
         name: format!("dhcp {}", vlan.key),
-        config: DhcpVlan::new(vlan.id, vlan.key.clone(), role, subnets).map(ScopeConfig::Dhcp),
+        config: DhcpVlan::new(vlan.id, vlan.key.clone(), role, subnets).map(|mut dhcp| {
+            dhcp.proxy = vlan.vlan.proxy_dhcp;
+            ScopeConfig::Dhcp(dhcp)
+        }),
     }
 }
 
@@ -69,7 +82,7 @@ fn build_subnet(model: &SubnetModel, vlan: &Vlan) -> Option<DhcpSubnet> {
         options: build_options(subnet, vlan),
         next_server: subnet.next_server,
         boot_file: subnet.boot_file.as_str().to_owned(),
-        disabled_boot: BTreeSet::new(),
+        disabled_boot: subnet.disabled_boot_architectures.iter().copied().collect(),
     })
 }
 
@@ -162,6 +175,7 @@ mod tests {
                 mtu: None,
                 routes: Vec::new(),
                 options: Vec::new(),
+                disabled_boot_architectures: Vec::new(),
             },
             ranges: Vec::new(),
             reservations: Vec::new(),
@@ -176,8 +190,10 @@ mod tests {
             note: String::new(),
             primary_rack: Some(id(11)),
             secondary_rack: Some(id(12)),
+            proxy_dhcp: false,
         };
-        NetworkModel { vlans: vec![VlanModel { id: id(2), key: "dc1/10".into(), vlan, subnets }] }
+        let vlans = vec![VlanModel { id: id(2), key: "dc1/10".into(), vlan, subnets }];
+        NetworkModel { vlans, ..NetworkModel::default() }
     }
 
     fn dhcp(config: ScopeConfig) -> DhcpVlan {
@@ -208,6 +224,32 @@ mod tests {
         let mut unserved = model(vec![subnet("10.0.0.0/24")]);
         (unserved.vlans[0].vlan.primary_rack, unserved.vlans[0].vlan.secondary_rack) = (None, None);
         assert!(build(&unserved).is_empty());
+    }
+
+    #[test]
+    fn each_rack_that_serves_a_vlan_knows_what_machines_boot() {
+        let mut own = model(vec![subnet("10.0.0.0/24")]);
+        let boots = |model: &NetworkModel| -> Vec<RackId> {
+            let scopes = build(model).into_iter().filter(|own| own.scope == ScopeName::Boot);
+            scopes.map(|own| own.rack).collect()
+        };
+        assert!(boots(&own).is_empty());
+        let file = common::rack_config::boot::BootFile { digest: [0; 32], size: 1 };
+        own.boot.files = vec![("a".parse().unwrap(), file)];
+        own.vlans.push(own.vlans[0].clone());
+        assert_eq!(boots(&own), [id(11), id(12)]);
+        own.vlans.clear();
+        assert!(boots(&own).is_empty());
+    }
+
+    #[test]
+    fn switches_of_network_boot_reach_the_rack() {
+        let mut own = model(vec![subnet("10.0.0.0/24")]);
+        own.vlans[0].vlan.proxy_dhcp = true;
+        let architecture = common::rack_config::boot::Architecture::Bios;
+        own.vlans[0].subnets[0].subnet.disabled_boot_architectures = vec![architecture];
+        let vlan = dhcp(build(&own).remove(0).config.unwrap());
+        assert!(vlan.proxy && vlan.subnets()[0].disabled_boot.contains(&architecture));
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! Loads the network as it is meant to be.
 
-use common::Id;
+use common::{Id, rack_config::boot};
 use plan::{
-    Range, Reservation, Subnet, Vlan,
-    model::{NetworkModel, SubnetModel, VlanModel},
+    BootDefault, BootFile, BootProfile, Interface, Machine, Range, Reservation, Subnet, Vlan,
+    model::{BootModel, NetworkModel, SubnetModel, VlanModel},
 };
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, vec::IntoIter};
 
 use super::{
     Conn, DbError,
@@ -14,11 +14,10 @@ use super::{
 
 /// Every VLAN, in one consistent view when the transaction is one.
 pub fn load(conn: &mut Conn) -> Result<NetworkModel, DbError> {
-    let mut ranges = grouped(Range::load(conn, Query::all(Vec::new()))?, |range| range.subnet);
-    let reservations = Reservation::load(conn, Query::all(Vec::new()))?;
-    let mut reservations = grouped(reservations, |reservation| reservation.subnet);
+    let mut ranges = grouped(all(conn)?, |range: &Range| range.subnet);
+    let mut reservations = grouped(all(conn)?, |own: &Reservation| own.subnet);
     let mut subnets: BTreeMap<Id<Vlan>, Vec<SubnetModel>> = BTreeMap::new();
-    for saved in Subnet::load(conn, Query::all(Vec::new()))? {
+    for saved in all::<Subnet>(conn)? {
         let mut reservations = reservations.remove(&saved.id).unwrap_or_default();
         reservations.sort_by_key(|reservation| reservation.address);
         subnets.entry(saved.value.vlan).or_default().push(SubnetModel {
@@ -28,17 +27,36 @@ pub fn load(conn: &mut Conn) -> Result<NetworkModel, DbError> {
             subnet: saved.value,
         });
     }
-    let vlans = Vlan::load(conn, Query::all(Vec::new()))?.into_iter().map(|saved| VlanModel {
+    let vlans = all::<Vlan>(conn)?.map(|saved| VlanModel {
         id: saved.id.cast(),
         key: saved.key,
         subnets: subnets.remove(&saved.id).unwrap_or_default(),
         vlan: saved.value,
     });
-    Ok(NetworkModel { vlans: vlans.collect() })
+    Ok(NetworkModel { vlans: vlans.collect(), boot: load_boot(conn)? })
+}
+
+fn load_boot(conn: &mut Conn) -> Result<BootModel, DbError> {
+    let file = |saved: Saved<BootFile>| {
+        let content =
+            boot::BootFile { digest: *saved.value.sha256.bytes(), size: saved.value.size.bytes() };
+        (saved.value.path, content)
+    };
+    Ok(BootModel {
+        files: all::<BootFile>(conn)?.map(file).collect(),
+        profiles: all::<BootProfile>(conn)?.map(|saved| (saved.id, saved.value)).collect(),
+        default: all::<BootDefault>(conn)?.map(|saved| saved.value).next(),
+        machines: all::<Machine>(conn)?.map(|saved| (saved.id, saved.value)).collect(),
+        interfaces: all::<Interface>(conn)?.map(|saved| saved.value).collect(),
+    })
+}
+
+fn all<R: Stored>(conn: &mut Conn) -> Result<IntoIter<Saved<R>>, DbError> {
+    Ok(R::load(conn, Query::all(Vec::new()))?.into_iter())
 }
 
 fn grouped<R>(
-    all: Vec<Saved<R>>,
+    all: IntoIter<Saved<R>>,
     subnet: impl Fn(&R) -> Id<Subnet>,
 ) -> BTreeMap<Id<Subnet>, Vec<R>> {
     let mut by_subnet: BTreeMap<Id<Subnet>, Vec<R>> = BTreeMap::new();

@@ -64,6 +64,7 @@ pub(super) fn condition<R: Resource>(
         return Ok(Condition::Compare { column: "key", operator: term.operator, value });
     }
     R::condition(&term.field, term.operator, &term.value, lookup)
+        .or_else(|| R::by_what_names_it(&term.field, term.operator, &term.value))
         .unwrap_or_else(|| return_unknown::<R, Condition>(term))
         .map_err(|refusal| term.object(refusal))
 }

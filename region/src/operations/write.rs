@@ -26,15 +26,24 @@ pub fn create<R: Resource>(
 ) -> Result<R::Wire, OperationError> {
     authorise(tx.actor, R::NOUN, Verb::Create)?;
     let request = audit::Request::new(R::NOUN, Verb::Create, &[&item.encode_to_vec()], write);
-    if let Some(answer) = request.earlier_answer(tx)? {
-        return Ok(answer);
+    match request.earlier_answer(tx)? {
+        Some(answer) => Ok(answer),
+        None => make::<R>(tx, item, &request),
     }
+}
+
+/// The same for a request that may ask for more, is authorised and was not answered before.
+pub(super) fn make<R: Resource>(
+    tx: &mut Tx<'_>,
+    item: R::Wire,
+    request: &audit::Request<'_>,
+) -> Result<R::Wire, OperationError> {
     let item = masks::without_read_only(kind::<R>(), &item);
     let mut value = parse::<R>(tx.conn, item)?;
     value.begin(tx.now);
     let saved = first(tx, value)?;
     let after = show(tx.conn, &saved)?;
-    if !write.validate_only {
+    if !request.validates_only() {
         R::insert(tx.conn, &saved)?;
         request.record(tx, &saved, None, Some(&after))?;
     }
@@ -145,7 +154,7 @@ pub fn delete<R: Resource>(
     }
     let old = lock::<R>(tx, id)?;
     expect(&old, write)?;
-    let mut users = Vec::new();
+    let mut users = old.value.named_by(tx.conn)?;
     for (other, field) in naming(R::NOUN) {
         let keys = names::naming(tx.conn, other.table(), field, old.id.uuid())?.into_iter();
         users.extend(keys.map(|key| format!("{} {key}", other.kind().noun)));

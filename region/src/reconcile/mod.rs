@@ -41,7 +41,20 @@ struct Reconciler {
 static TABLE: &[Reconciler] = &[
     Reconciler {
         name: "rack-configs",
-        kinds: &["fabric", "vrf", "vlan", "subnet", "range", "reservation", "rack"],
+        kinds: &[
+            "fabric",
+            "vrf",
+            "vlan",
+            "subnet",
+            "range",
+            "reservation",
+            "rack",
+            "boot-file",
+            "boot-profile",
+            "boot-default",
+            "machine",
+            "interface",
+        ],
         period: Duration::from_secs(30),
         run: |context| Box::pin(rack_configs::run(context)),
         nudged: |context| Box::pin(context.region.configurations.nudged()),

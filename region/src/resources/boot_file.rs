@@ -1,7 +1,7 @@
-use plan::BootFile;
+use plan::{BootDefault, BootFile, BootProfile};
 
-use super::{Rules, resource};
-use crate::db::names::Names;
+use super::{Resource, Rules, resource};
+use crate::db::{Conn, DbError, names::Names, stored::Query};
 
 resource!("boot-file", BootFile in boot_files { path, size, sha256, note });
 
@@ -11,4 +11,20 @@ impl Rules for BootFile {
     fn key(&self, _: &Names) -> String {
         self.path.to_string()
     }
+
+    /// By its path.
+    fn named_by(&self, conn: &mut Conn) -> Result<Vec<String>, DbError> {
+        let mut users = those_naming(conn, |own: &BootDefault| own.names(&self.path))?;
+        users.extend(those_naming(conn, |own: &BootProfile| own.names(&self.path))?);
+        Ok(users)
+    }
+}
+
+fn those_naming<R: Resource>(
+    conn: &mut Conn,
+    names: impl Fn(&R) -> bool,
+) -> Result<Vec<String>, DbError> {
+    let all = R::load(conn, Query::all(Vec::new()))?.into_iter();
+    let those = all.filter(|saved| names(&saved.value));
+    Ok(those.map(|saved| format!("{} {}", R::NOUN, saved.key)).collect())
 }

@@ -9,6 +9,7 @@ use axum::{
 use common::{Cidr, MacAddr};
 use proto::{describe::meta, v1};
 use std::net::IpAddr;
+use uuid::Uuid;
 
 use super::{
     Console, Fault, cells,
@@ -95,8 +96,13 @@ fn conditions(word: &str) -> Vec<(&'static str, String)> {
         let subnets = around.map(|cidr| ("subnet", format!("cidr={cidr}")));
         return own.into_iter().chain(subnets).collect();
     }
+    // Before MAC addresses: as digits alone, neither can be the other.
+    if let Ok(uuid) = word.parse::<Uuid>() {
+        return vec![("machine", format!("uuid={uuid}"))];
+    }
     if let Ok(mac) = word.parse::<MacAddr>() {
-        return ["lease", "reservation"].map(|noun| (noun, format!("mac={mac}"))).into();
+        let nouns = ["machine", "lease", "reservation"];
+        return nouns.map(|noun| (noun, format!("mac={mac}"))).into();
     }
     if let Ok(cidr) = word.parse::<Cidr>() {
         return vec![("subnet", format!("cidr={cidr}"))];
@@ -105,7 +111,8 @@ fn conditions(word: &str) -> Vec<(&'static str, String)> {
         .iter()
         .map(|resource| (resource.kind().noun.as_str(), format!("key~{word}")));
     let hosts = ["lease", "reservation"].map(|noun| (noun, format!("host_name~{word}")));
-    keys.chain(hosts).collect()
+    let serials = [("machine", format!("serial~{word}")), ("machine", format!("mac~{word}"))];
+    keys.chain(hosts).chain(serials).collect()
 }
 
 #[cfg(test)]
@@ -116,7 +123,12 @@ mod tests {
     fn what_is_typed_says_where_to_look() {
         for (word, count, first) in [
             ("10.0.0.9", 2 + 33, Some(("lease", "address=10.0.0.9"))),
-            ("52:54:00:12:34:56", 2, Some(("lease", "mac=52:54:00:12:34:56"))),
+            ("52:54:00:12:34:56", 3, Some(("machine", "mac=52:54:00:12:34:56"))),
+            (
+                "4C4C4544-0042-3010-8031-B7C04F4E3132",
+                1,
+                Some(("machine", "uuid=4c4c4544-0042-3010-8031-b7c04f4e3132")),
+            ),
             ("10.0.0.0/24", 1, Some(("subnet", "cidr=10.0.0.0/24"))),
             ("", 0, None),
         ] {

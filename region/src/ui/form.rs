@@ -91,7 +91,9 @@ pub(super) async fn show(
     let choices =
         console.region.read(&visitor.actor, move |tx| choices(tx, resource.kind())).await?;
     let kind = resource.kind();
-    let inputs = kind.settable().map(|field| input(field, &draft, &choices)).collect();
+    let beside = if draft.item.is_none() { kind.beside_create() } else { Vec::new() };
+    let inputs = kind.settable().chain(&beside);
+    let inputs = inputs.map(|field| input(field, &draft, &choices)).collect();
     let objections = draft.objections.iter();
     let objections = objections.map(|objection| (words::label(&objection.field), objection));
     let list = format!("/{}", kind.plural);
@@ -106,7 +108,7 @@ pub(super) async fn show(
     crumbs.push((if key.is_some() { "Edit".into() } else { title.clone() }, String::new()));
     let crumbs: Vec<_> = crumbs.iter().map(|(name, to)| (name.as_str(), to.as_str())).collect();
     let verb = if key.is_some() { "update" } else { "create" };
-    let command = format!("hostler {} {verb} --help", kind.noun.replace('-', " "));
+    let command = format!("hostler {} {verb} --help", kind.spoken());
     let frame = Frame::new(visitor, &crumbs, console.region.clock.now()).command(command);
     let saved = draft.item.map(|item| meta(item, "revision")).unwrap_or_default();
     let word = |name: &str| draft.typed.get(name).map(str::to_owned);
@@ -157,7 +159,7 @@ fn input(field: &Field, draft: &Draft<'_>, choices: &HashMap<String, Vec<String>
         shape: match field {
             _ if field.fixed && draft.item.is_some() => Shape::Fixed,
             _ if field.is_switch() => Shape::Switch,
-            _ if field.verbatim || field.name == "note" => Shape::Text,
+            _ if field.verbatim || field.text || field.name == "note" => Shape::Text,
             _ => Shape::Line,
         },
         choices: choices.get(&field.name).cloned().unwrap_or_default(),

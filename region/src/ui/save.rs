@@ -22,6 +22,7 @@ use super::{
 use crate::operations::{
     OperationError, Tx, audit,
     erased::{AnyResource, Patch},
+    machine,
     rack_token::{self, Doorstep},
 };
 
@@ -58,9 +59,11 @@ impl Sent {
             Ok((item, _)) => {
                 let region = &self.console.region;
                 let door = region.doorstep.clone();
+                let mac = self.typed.word("mac").trim().to_owned();
                 region
-                    .write(&self.visitor.actor, move |tx| {
-                        make(tx, resource, &item, &write, door.as_deref())
+                    .write(&self.visitor.actor, move |tx| match resource.kind().noun.as_str() {
+                        "machine" => make_machine(tx, &item, &write, &mac),
+                        _ => make(tx, resource, &item, &write, door.as_deref()),
                     })
                     .await
             }
@@ -136,11 +139,7 @@ impl Sent {
             .filter(|field| field.show(before) != field.show(after))
             .map(|field| format!(" --{} '{}'", field.name.replace('_', "-"), field.show(after)))
             .collect();
-        let command = format!(
-            "hostler {} update {key}{} --wait",
-            kind.noun.replace('-', " "),
-            flags.concat()
-        );
+        let command = format!("hostler {} update {key}{} --wait", kind.spoken(), flags.concat());
         let hidden = kind
             .settable()
             .filter_map(|field| Some((field.name.clone(), self.typed.get(&field.name)?.to_owned())))
@@ -250,6 +249,19 @@ impl Sent {
     }
 }
 
+/// A machine comes with its first interface.
+fn make_machine(
+    tx: &mut Tx<'_>,
+    item: &DynamicMessage,
+    write: &v1::Write,
+    mac: &str,
+) -> Result<DynamicMessage, OperationError> {
+    let item = item.transcode_to().expect("a message of this kind, by its descriptor");
+    let (item, write, mac) = (Some(item), Some(write.clone()), mac.to_owned());
+    let request = v1::CreateMachineRequest { item, write, mac };
+    machine::create(tx, &request).map(|made| masks::to_dynamic(&made))
+}
+
 /// A join token says where region is, too; everything else is made as any resource is.
 fn make(
     tx: &mut Tx<'_>,
@@ -295,7 +307,7 @@ pub(super) async fn deletion(
     let (list, page) = (format!("/{}", kind.plural), cells::page_of(&kind.noun, &key));
     let plural = words::label(&kind.plural);
     let crumbs = [(plural.as_str(), list.as_str()), (&key, &page), ("Delete", "")];
-    let command = format!("hostler {} delete {key}", kind.noun.replace('-', " "));
+    let command = format!("hostler {} delete {key}", kind.spoken());
     let status =
         if objection.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let page = DeletePage {

@@ -7,6 +7,7 @@ use time::{OffsetDateTime, format_description::BorrowedFormatItem, macros::forma
 /// What the field's standard terms are, where a name in the contract is not yet one.
 const TERMS: &[(&str, &str)] = &[
     ("boot_file", "Boot file"),
+    ("disabled_boot_architectures", "Not booted here"),
     ("cidr", "Prefix"),
     ("client_id", "Client identifier"),
     ("dns_servers", "DNS servers"),
@@ -20,11 +21,13 @@ const TERMS: &[(&str, &str)] = &[
     ("mac", "MAC"),
     ("mtu", "MTU"),
     ("ntp_servers", "NTP servers"),
+    ("proxy_dhcp", "Proxy DHCP"),
     ("options", "Other options"),
     ("password_set_at", "Password set"),
     ("search", "Search list"),
     ("started_at", "Since"),
     ("used_at", "Used"),
+    ("uuid", "UUID"),
     ("vid", "VLAN ID"),
     ("vlan", "VLAN"),
     ("vlans", "VLANs"),

@@ -10,6 +10,7 @@ mod boot_files;
 mod database;
 mod events;
 mod leases;
+mod machines;
 mod refusals;
 mod resources;
 mod tokens;

@@ -6,6 +6,7 @@ use proto::v1::Write;
 use region::operations::{self, OperationError};
 
 use crate::{
+    machines::files,
     network,
     support::{World, admin, on_both},
 };
@@ -150,6 +151,82 @@ const ON_CREATE: &[Refusal] = &[
         &[["mac", "02:00:00:00:00:01", "has 10.0.0.150 reserved in the same subnet"]],
     ),
     (
+        "vlan",
+        "fabric=dc1 vid=11 proxy_dhcp=true primary_rack=rack9",
+        &[["primary_rack", "rack9", "is no rack; see: hostler rack list"]],
+    ),
+    (
+        "subnet",
+        "vrf=default vlan=dc1/10 cidr=10.0.1.0/24 disabled_boot_architectures=bios,uefi-x64,bios",
+        &[["disabled_boot_architectures", "bios", "is listed twice"]],
+    ),
+    (
+        "boot-profile",
+        "name=P target=disk kernel={x} loaders=x86=k",
+        &[
+            ["name", "P", "must be 1 to 63 lower-case letters, digits and inner hyphens"],
+            ["target", "disk", "must be local-disk, script or kernel"],
+            [
+                "kernel",
+                "{x}",
+                "has a field {x}; fields are name, mac, mac-hyphens, uuid, serial, arch, address, server, url, and {{ is the brace itself",
+            ],
+            [
+                "loaders",
+                "x86=k",
+                "\"x86=k\" has an architecture that must be one of bios, uefi-ia32, uefi-x64, uefi-arm32, uefi-arm64, uefi-riscv64, uefi-loongarch64, ppc64-open-firmware, ppc64-opal, s390x",
+            ],
+        ],
+    ),
+    (
+        "boot-profile",
+        "name=p target=kernel script=#!ipxe kernel=gone/{arch}/k initrds=d/i,gone loaders=bios=gone,bios=d/i",
+        &[
+            ["script", "#!ipxe", "must be empty unless the target is script"],
+            [
+                "kernel",
+                "gone/{arch}/k",
+                "is no boot file for any architecture; see: hostler boot-file list",
+            ],
+            ["initrds", "gone", "is no boot file; see: hostler boot-file list"],
+            [
+                "loaders",
+                "bios=gone",
+                "names gone, which is no boot file; see: hostler boot-file list",
+            ],
+            ["loaders", "bios=d/i", "is a second loader of bios"],
+        ],
+    ),
+    (
+        "boot-default",
+        "boot_profile=none",
+        &[["boot_profile", "none", "is no boot-profile; see: hostler boot-profile list"]],
+    ),
+    (
+        "machine",
+        "name=n1 architecture=uefi-arm64 boot_profile=debian",
+        &[
+            ["boot_profile", "debian", "does not boot uefi-arm64: d/uefi-arm64/k is no boot file"],
+            ["name", "", "there is already a machine n1"],
+        ],
+    ),
+    (
+        "interface",
+        "machine=n1 name=eth0 mac=52:54:00:00:00:01",
+        &[
+            ["mac", "52:54:00:00:00:01", "is n1/eth0's already"],
+            ["name", "", "there is already an interface n1/eth0"],
+        ],
+    ),
+    (
+        "interface",
+        "machine=n9 name=eth0 mac=01:00:5e:00:00:01",
+        &[
+            ["machine", "n9", "is no machine; see: hostler machine list"],
+            ["mac", "01:00:5e:00:00:01", "is a group address; a machine has an individual one"],
+        ],
+    ),
+    (
         "token",
         "name=ci role=root expires_in=5",
         &[
@@ -207,6 +284,11 @@ const ON_UPDATE: &[(&str, Refusal)] = &[
             &[["mtu", "1280", "is less than 1400, which clients of 10.0.0.0/24 are told"]],
         ),
     ),
+    ("n1", ("machine", "serial=x", &[["serial", "x", "is set by region"]])),
+    (
+        "n1/eth0",
+        ("interface", "machine=n2", &[["machine", "n2", "cannot be changed after creation"]]),
+    ),
     ("rack1", ("rack", "connected=true", &[["connected", "yes", "is set by region"]])),
     (
         "10.0.0.100-10.0.0.200",
@@ -229,10 +311,14 @@ async fn crowded(world: &World) {
         .await
         .unwrap();
     world.update("subnet", "10.0.0.0/24", "mtu=1400", Write::default()).await.unwrap();
+    files(world, &["d/uefi-x64/k", "d/i"]).await;
     for (noun, fields) in [
         ("subnet", "vrf=blue vlan=dc2/10 cidr=10.0.0.0/24"),
         ("range", "subnet=10.0.0.0/24 first=10.0.0.100 last=10.0.0.200 dynamic=true"),
         ("reservation", "subnet=10.0.0.0/24 address=10.0.0.150 mac=02:00:00:00:00:01"),
+        ("boot-profile", "name=debian target=kernel kernel=d/{arch}/k"),
+        ("machine", "name=n1"),
+        ("interface", "machine=n1 name=eth0 mac=52:54:00:00:00:01"),
     ] {
         world.create(noun, fields).await.unwrap();
     }

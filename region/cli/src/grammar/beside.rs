@@ -1,6 +1,6 @@
 //! Verbs that no method of the kind's own service stands for.
 
-use clap::{Arg, Command};
+use clap::{Arg, ArgAction, Command};
 use proto::describe::Kind;
 
 use super::flags;
@@ -9,6 +9,7 @@ pub(super) fn of(kind: &Kind) -> Vec<Command> {
     match kind.noun.as_str() {
         "rack" => vec![rack_status(), rack_converge()],
         "boot-file" => vec![push()],
+        "machine" => vec![machine_boot_as(kind)],
         _ => Vec::new(),
     }
 }
@@ -38,4 +39,20 @@ fn push() -> Command {
         )
         .arg(Arg::new("note").long("note").value_name("NOTE").help("Free text; what there is stays unless given"));
     flags::showing(flags::writing(command))
+}
+
+fn machine_boot_as(kind: &Kind) -> Command {
+    let profile = Arg::new("boot_profile")
+        .value_name("BOOT_PROFILE")
+        .required_unless_present("default")
+        .help("Key or id of a boot profile");
+    let default = Arg::new("default")
+        .long("default")
+        .action(ArgAction::SetTrue)
+        .conflicts_with("boot_profile")
+        .help("What the region boots where nothing else is said");
+    let command = Command::new("boot-as")
+        .about("Choose what a machine boots from its next start on")
+        .args([flags::id(kind), profile, default]);
+    flags::showing(flags::writing(command).arg(flags::revision()))
 }

@@ -44,6 +44,7 @@ pub(crate) async fn run(
         "create" => write::create(&mut task).await,
         "update" => write::update(&mut task).await,
         "delete" => write::delete(&mut task).await,
+        "boot-as" => write::boot_as(&mut task).await,
         other => {
             let method = own::method_of_verb(kind, other).expect("the grammar has no other verb");
             own::run(&mut task, &method).await

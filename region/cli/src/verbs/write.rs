@@ -1,5 +1,6 @@
 //! Create, update, delete.
 
+use prost_reflect::DynamicMessage;
 use proto::{describe::meta, v1};
 
 use super::{Task, grave, secret, typed, wait};
@@ -13,10 +14,16 @@ use crate::{
 pub(crate) async fn create(task: &mut Task<'_>) -> anyhow::Result<Exit> {
     let shape = Shape::of(task.kind, task.arguments, task.screen)?;
     let (item, _) = typed::item(task.kind, task.arguments)?;
+    let beside = typed::beside_create(task.kind, task.arguments)?;
     let write = typed::write(task.arguments);
     let answer = task
         .client
-        .call(task.kind, "Create", |request| request.message("item", item).write(&write))
+        .call(task.kind, "Create", |request| {
+            for (name, value) in beside {
+                request.set_field_by_name(&name, value);
+            }
+            request.message("item", item).write(&write)
+        })
         .await?;
     task.screen.print(&shape.one(&answer.item)?)?;
     if let Some(hint) = secret::hint(task.kind, &answer.item, task.client.server())
@@ -28,18 +35,33 @@ pub(crate) async fn create(task: &mut Task<'_>) -> anyhow::Result<Exit> {
 }
 
 pub(crate) async fn update(task: &mut Task<'_>) -> anyhow::Result<Exit> {
-    let shape = Shape::of(task.kind, task.arguments, task.screen)?;
     let (item, mask) = typed::item(task.kind, task.arguments)?;
     if mask.is_empty() {
         return Err(Failure::usage(
             "nothing to change: give a field's own flag, or --set FIELD=VALUE",
         ));
     }
+    change(task, item, &mask).await
+}
+
+/// `hostler machine boot-as`: an update of that one field, emptied for the region's default.
+pub(crate) async fn boot_as(task: &mut Task<'_>) -> anyhow::Result<Exit> {
+    let mut item = DynamicMessage::new(task.kind.message.clone());
+    item.text("boot_profile", &grammar::word(task.arguments, "boot_profile"));
+    change(task, item, &["boot_profile".to_owned()]).await
+}
+
+async fn change(
+    task: &mut Task<'_>,
+    item: DynamicMessage,
+    mask: &[String],
+) -> anyhow::Result<Exit> {
+    let shape = Shape::of(task.kind, task.arguments, task.screen)?;
     let (id, write) = (grammar::word(task.arguments, "id"), typed::write(task.arguments));
     let answer = task
         .client
         .call(task.kind, "Update", |request| {
-            request.text("id", &id).message("item", item).mask(&mask).write(&write)
+            request.text("id", &id).message("item", item).mask(mask).write(&write)
         })
         .await?;
     task.screen.print(&shape.one(&answer.item)?)?;

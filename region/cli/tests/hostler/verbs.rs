@@ -168,3 +168,69 @@ async fn a_number_that_was_not_given_is_no_zero() {
     assert_eq!(rows[0][1..4], ["dc1", "0", "-"], "{run:?}");
     assert_eq!(rows[1][1..4], ["dc1", "10", "9000"], "{run:?}");
 }
+
+#[tokio::test]
+async fn a_machine_is_made_and_booted_as_one_says_it() {
+    let region = FakeRegion::start(|call| {
+        let reply = Reply::one(json!({"meta": {"id": "i1", "key": "n1"}, "name": "n1"}));
+        match call.method.as_str() {
+            "Convergence/Wait" => Reply::one(json!({"settled": true})),
+            _ => reply.at("7-1-1"),
+        }
+    })
+    .await;
+    let hostler = Hostler::new(&[("HOSTLER_SERVER", &region.url)]);
+    let words = "machine create n1 --mac 52:54:00:12:34:56 --boot-profile debian --request-id r1";
+    let run = hostler.run(&words.split(' ').collect::<Vec<_>>()).await;
+    assert_eq!(run.code, 0, "{run:?}");
+    assert_eq!(
+        region.calls("Machines/Create")[0].request,
+        json!({
+            "item": {"name": "n1", "boot_profile": "debian"}, "mac": "52:54:00:12:34:56",
+            "write": {"request_id": "r1"}
+        })
+    );
+    for (words, item) in [
+        ("machine boot-as n1 rescue --wait --request-id r2", json!({"boot_profile": "rescue"})),
+        ("machine boot-as n1 --default --wait --request-id r2", json!({})),
+    ] {
+        let run = hostler.run(&words.split(' ').collect::<Vec<_>>()).await;
+        assert_eq!(run.code, 0, "{run:?}");
+        assert!(run.err.contains("it touches no rack"), "{run:?}");
+        assert_eq!(
+            region.calls("Machines/Update").last().unwrap().request,
+            json!({
+                "id": "n1", "item": item, "mask": "bootProfile", "write": {"request_id": "r2"}
+            })
+        );
+    }
+    for (words, said) in [
+        ("machine create", "--name"),
+        ("machine create n1 --name n2", "cannot be used with"),
+        ("machine boot-as n1", "BOOT_PROFILE"),
+        ("machine boot-as n1 rescue --default", "cannot be used with"),
+    ] {
+        let run = hostler.run(&words.split(' ').collect::<Vec<_>>()).await;
+        assert_eq!(run.code, 64, "{run:?}");
+        assert!(run.err.contains(said), "{said:?} is not in {run:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_text_of_many_lines_comes_from_a_file() {
+    let region = FakeRegion::start(script).await;
+    let hostler = Hostler::new(&[("HOSTLER_SERVER", &region.url)]);
+    let text = "#!ipxe\necho {name}, at @home\nshell\n";
+    std::fs::write(hostler.folder().join("boot.ipxe"), text).unwrap();
+    let create = ["boot-profile", "create", "shell", "--target", "script", "--note", "@home"];
+    for (from, typed) in [("@boot.ipxe", ""), ("@-", text), (text, "")] {
+        let run = hostler.run_with(&[&create[..], &["--script", from]].concat(), typed).await;
+        assert_eq!(run.code, 0, "{run:?}");
+        let request = region.calls("BootProfiles/Create").last().unwrap().request.clone();
+        assert_eq!(request["item"]["script"], text, "{from}");
+        assert_eq!(request["item"]["note"], "@home");
+    }
+    let run = hostler.run(&[&create[..], &["--script", "@gone"]].concat()).await;
+    assert_eq!(run.code, 64, "{run:?}");
+    assert!(run.err.contains("script: \"gone\" cannot be read: No such file"), "{run:?}");
+}

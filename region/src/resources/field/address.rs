@@ -1,7 +1,7 @@
 //! Addresses and prefixes, stored so that the order of the bytes is the order of the addresses on both databases.
 
 use common::{Cidr, Refusal};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::{Field, Lookup};
 use crate::db::names::Names;
@@ -100,5 +100,31 @@ impl Field for Option<IpAddr> {
     }
     fn load(column: Vec<u8>) -> Result<Self, String> {
         if column.is_empty() { Ok(None) } else { load(&column).map(Some) }
+    }
+}
+
+/// Empty when there is none.
+impl Field for Option<Ipv4Addr> {
+    type Wire = String;
+    type Column = Vec<u8>;
+    fn parse(wire: String, lookup: &mut Lookup<'_>) -> Result<Self, Refusal> {
+        match Option::<IpAddr>::parse(wire, lookup)? {
+            Some(IpAddr::V4(address)) => Ok(Some(address)),
+            Some(IpAddr::V6(_)) => Err(Refusal::new("must be an IPv4 address")),
+            None => Ok(None),
+        }
+    }
+    fn show(&self, names: &Names) -> String {
+        self.map(IpAddr::V4).show(names)
+    }
+    fn store(&self) -> Vec<u8> {
+        self.map(IpAddr::V4).store()
+    }
+    fn load(column: Vec<u8>) -> Result<Self, String> {
+        match Option::<IpAddr>::load(column)? {
+            Some(IpAddr::V6(address)) => Err(format!("{address} is no IPv4 address")),
+            Some(IpAddr::V4(address)) => Ok(Some(address)),
+            None => Ok(None),
+        }
     }
 }

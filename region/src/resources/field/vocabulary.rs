@@ -1,15 +1,19 @@
 //! Names, numbers, times, lists, references, secrets.
 
 use common::{
-    DomainName, Id, Lifetime, MacAddr, Mtu, Name, Refusal, Timestamp, VlanTag, dhcp_options::Route,
-    rack_config::boot::BootPath, report::LeaseState,
+    DomainName, Id, Lifetime, MacAddr, Mtu, Name, Refusal, Timestamp, VlanTag,
+    dhcp_options::Route,
+    rack_config::boot::{Architecture, BootPath, Template},
+    report::LeaseState,
 };
 use plan::{
     Credential, Role, Span,
     boot_file::{ByteCount, Sha256},
+    boot_profile::Target,
     dhcp::{BootFile, Octets, OptionSetting},
+    loader::LoaderSetting,
 };
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use uuid::Uuid;
 
 use super::{Compares, Field, Lookup};
@@ -85,7 +89,7 @@ macro_rules! text_fields {
         }
     )+};
 }
-text_fields!(Name, Role, Octets, BootFile, BootPath, Sha256);
+text_fields!(Name, Role, Octets, BootFile, BootPath, Sha256, MacAddr, Target, Template);
 
 /// The same for what may be missing, which is empty text.
 macro_rules! optional_text_fields {
@@ -109,7 +113,29 @@ macro_rules! optional_text_fields {
         }
     )+};
 }
-optional_text_fields!(Name, DomainName, MacAddr, Span);
+optional_text_fields!(Name, DomainName, MacAddr, Span, Architecture);
+
+/// Empty when it is not known.
+impl Field for Option<Uuid> {
+    type Wire = String;
+    type Column = String;
+    const COMPARES: Compares = Compares::AsText;
+    fn parse(wire: String, _: &mut Lookup<'_>) -> Result<Self, Refusal> {
+        if wire.is_empty() {
+            return Ok(None);
+        }
+        wire.parse().map(Some).map_err(|_| Refusal::new("must be a UUID"))
+    }
+    fn show(&self, _: &Names) -> String {
+        self.map(|uuid| uuid.to_string()).unwrap_or_default()
+    }
+    fn store(&self) -> String {
+        self.show(&Names::default())
+    }
+    fn load(column: String) -> Result<Self, String> {
+        Self::parse(column, &mut Lookup::nowhere()).map_err(|refusal| refusal.0)
+    }
+}
 
 /// Lists: a line of text in the column for each element, none of which has line ends in it.
 macro_rules! list_fields {
@@ -150,6 +176,9 @@ list_fields!(
     DomainName => str::parse,
     Route => str::parse,
     OptionSetting => str::parse,
+    Architecture => str::parse,
+    LoaderSetting => str::parse,
+    Template => str::parse,
 );
 
 /// More does not fit into a DHCP message anyway.
@@ -268,32 +297,6 @@ impl Field for LeaseState {
     }
     fn load(column: String) -> Result<Self, String> {
         Self::parse(column, &mut Lookup::nowhere()).map_err(|refusal| refusal.0)
-    }
-}
-
-/// Empty when there is none.
-impl Field for Option<Ipv4Addr> {
-    type Wire = String;
-    type Column = Vec<u8>;
-    fn parse(wire: String, lookup: &mut Lookup<'_>) -> Result<Self, Refusal> {
-        match Option::<IpAddr>::parse(wire, lookup)? {
-            Some(IpAddr::V4(address)) => Ok(Some(address)),
-            Some(IpAddr::V6(_)) => Err(Refusal::new("must be an IPv4 address")),
-            None => Ok(None),
-        }
-    }
-    fn show(&self, names: &Names) -> String {
-        self.map(IpAddr::V4).show(names)
-    }
-    fn store(&self) -> Vec<u8> {
-        self.map(IpAddr::V4).store()
-    }
-    fn load(column: Vec<u8>) -> Result<Self, String> {
-        match Option::<IpAddr>::load(column)? {
-            Some(IpAddr::V6(address)) => Err(format!("{address} is no IPv4 address")),
-            Some(IpAddr::V4(address)) => Ok(Some(address)),
-            None => Ok(None),
-        }
     }
 }
 

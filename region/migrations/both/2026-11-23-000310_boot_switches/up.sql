@@ -1,0 +1,2 @@
+ALTER TABLE vlans ADD COLUMN proxy_dhcp BOOLEAN NOT NULL DEFAULT FALSE;
+ALTER TABLE subnets ADD COLUMN disabled_boot_architectures TEXT NOT NULL DEFAULT '';
