@@ -167,7 +167,11 @@ async fn only_racks_with_a_good_certificate_fetch_and_only_what_has_a_name() {
         assert_eq!((status.as_u16(), &headers[header::RETRY_AFTER]), (503, &"1".parse().unwrap()));
         push(doors.region(), "kernel", b"kernel").await.unwrap();
         assert_eq!(fetch(&doors, &rack, true, ask(&named)).await.0.as_u16(), 200);
-        doors.region().write(&admin(), |tx| rack::revoke(tx, "r1")).await.unwrap();
+        doors
+            .region()
+            .write(&admin(), |tx| rack::revoke(tx, "r1", &proto::v1::Write::default()))
+            .await
+            .unwrap();
         // Connections that there are as region hears of it are cut.
         let came = async || try_fetch(&doors, &rack, true, ask(&named)).await;
         let (status, _, why) = match came().await {
