@@ -66,5 +66,5 @@ install_quietly() {
 
 # gcc only recommends the headers, and recommendations are not followed.
 BUILD_TOOLS=(cc:gcc ld:binutils make:make /usr/include/stdio.h:libc6-dev)
-LAB_TOOLS=(ip:iproute2 ethtool:ethtool ping:iputils-ping busybox:busybox dhclient:isc-dhcp-client
+LAB_TOOLS=(ip:iproute2 ethtool:ethtool ping:iputils-ping busybox:busybox curl:curl dhclient:isc-dhcp-client
   dhcpcd:dhcpcd-base dhcrelay:isc-dhcp-relay ps:procps setpriv:util-linux)

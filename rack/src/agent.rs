@@ -2,7 +2,10 @@
 
 use common::Timestamp;
 use runtime::{clock::Clock, metrics, tasks::Tasks};
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -13,12 +16,14 @@ use crate::{
     net::interfaces,
     services::{
         Statuses,
-        boot::BootService,
+        boot::{BootService, BootSettings},
+        boot_files::Origin,
         dhcp::{self, DhcpService, DhcpSettings},
     },
     status::{self, Sources},
     store::{
         StateDirectory, StoreError,
+        boot_files::BootFileStore,
         identity::{Credentials, IdentityStore, Membership},
         leases::{LeaseOutbox, OutboxError, Outgoing},
         marks::Marks,
@@ -34,6 +39,8 @@ pub enum StartError {
     Store(#[from] StoreError),
     #[error("DHCP cannot be started")]
     Dhcp(#[from] dhcp::StartError),
+    #[error("machines cannot be served what they boot")]
+    Boot(#[source] io::Error),
     #[error("the lease log cannot be read")]
     Outbox(#[from] OutboxError),
     #[error("the network interfaces cannot be listed")]
@@ -52,6 +59,7 @@ pub struct Agent {
     pub directory: StateDirectory,
     incarnation: watch::Sender<Uuid>,
     pub dhcp: DhcpService,
+    pub boot: BootService,
     pub outbox: LeaseOutbox,
     pub applied: Applied,
     pub services: Statuses,
@@ -90,21 +98,23 @@ impl Agent {
         };
         let (dhcp, outbox) = DhcpService::start(settings, tasks)?;
         let ledger = ledger(&outbox).await?;
+        let boot = start_boot(config, directory.path(), clock, tasks)?;
         let store = with_region.then(|| ScopeStore::open(directory.path())).transpose()?;
         let settings = ApplySettings {
             store,
             assignments: config.interfaces.clone(),
             interfaces: interfaces::watch(tasks).map_err(StartError::Interfaces)?,
             dhcp: dhcp.clone(),
-            boot: BootService::default(),
+            boot: boot.clone(),
         };
         let applied = apply::start(settings, tasks).await?;
-        let services = Statuses::new(&dhcp);
+        let services = Statuses::new(&dhcp, &boot);
         let (clock, tasks) = (clock.clone(), tasks.clone());
         Ok(Self {
             directory,
             incarnation,
             dhcp,
+            boot,
             outbox,
             applied,
             services,
@@ -151,6 +161,12 @@ impl Agent {
             validity,
             status,
         };
+        self.boot.fetch_from(Origin {
+            addresses: link.addresses.clone(),
+            trust: link.trust(),
+            credentials: link.credentials.subscribe(),
+            validity: link.validity.clone(),
+        });
         link.spawn(&self.tasks);
         Ok(shown)
     }
@@ -177,6 +193,24 @@ impl Agent {
         metrics::serve(address, self.metrics.clone(), &self.tasks).await.map_err(failed)?;
         Ok(())
     }
+}
+
+fn start_boot(
+    config: &RackConfig,
+    state: &Path,
+    clock: &Clock,
+    tasks: &Tasks,
+) -> Result<BootService, StartError> {
+    let own = &config.boot;
+    let folder = own.cache.clone().unwrap_or_else(|| state.join("boot-files"));
+    let settings = BootSettings {
+        tftp: own.tftp,
+        http_port: own.http_port.get(),
+        store: BootFileStore::open(&folder, own.cache_limit.bytes())?,
+        sources: own.sources.clone(),
+        clock: clock.clone(),
+    };
+    BootService::start(settings, tasks).map_err(StartError::Boot)
 }
 
 /// A time that has certainly passed: of the newest lease on the disk.

@@ -294,7 +294,7 @@ impl Applier {
                 }
                 dhcp.apply(vlan.clone(), addresses).await
             }
-            ScopeConfig::Boot(config) => self.settings.boot.apply(config.clone(), addresses),
+            ScopeConfig::Boot(config) => self.settings.boot.apply(config.clone(), addresses).await,
         };
         match verdict {
             Verdict::Applied => {
@@ -305,11 +305,10 @@ impl Applier {
     }
 
     async fn stop(&self, scope: &ScopeName, serving: Option<Serving>) -> Option<Serving> {
-        if serving.is_some() {
-            match scope {
-                ScopeName::Dhcp(vlan) => self.settings.dhcp.withdraw(*vlan).await,
-                ScopeName::Boot => self.settings.boot.withdraw(),
-            }
+        match scope {
+            _ if serving.is_none() => {}
+            ScopeName::Dhcp(vlan) => self.settings.dhcp.withdraw(*vlan).await,
+            ScopeName::Boot => self.settings.boot.withdraw().await,
         }
         None
     }

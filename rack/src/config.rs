@@ -1,5 +1,6 @@
 //! The rack's configuration file: one format for a rack with a region (`run`) and for one without (`serve`).
 
+use common::generation::Digest;
 use proto::v1;
 use runtime::{
     config_file::{self, ConfigError},
@@ -7,8 +8,10 @@ use runtime::{
 };
 use serde::Deserialize;
 use std::{
+    collections::BTreeMap,
     fmt,
     net::{Ipv4Addr, SocketAddr},
+    num::NonZeroU16,
     path::{Path, PathBuf},
 };
 
@@ -31,6 +34,7 @@ pub struct RackConfig {
     /// Interface to VLAN, where its addresses do not tell.
     pub interfaces: Assignments,
     pub leases: LeaseConfig,
+    pub boot: BootFileConfig,
     pub log: LogConfig,
     /// For `serve`: the VLANs themselves.
     #[serde(deserialize_with = "message::list")]
@@ -46,6 +50,7 @@ impl Default for RackConfig {
             region: Vec::new(),
             interfaces: Assignments::new(),
             leases: LeaseConfig::default(),
+            boot: BootFileConfig::default(),
             log: LogConfig::default(),
             dhcp: Vec::new(),
         }
@@ -71,6 +76,38 @@ impl Default for LeaseConfig {
         Self { segment: Mebibytes(64), outbox: Mebibytes(1024) }
     }
 }
+
+/// How boot files are kept and served.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct BootFileConfig {
+    pub tftp: bool,
+    pub http_port: NonZeroU16,
+    /// None: in the state directory.
+    pub cache: Option<PathBuf>,
+    pub cache_limit: Mebibytes,
+    /// For `serve`: what machines boot.
+    #[serde(deserialize_with = "message::boot")]
+    pub config: Option<v1::BootConfig>,
+    /// Of the files that `config` names by a source; found when it is read.
+    #[serde(skip)]
+    pub sources: BTreeMap<Digest, PathBuf>,
+}
+
+impl Default for BootFileConfig {
+    fn default() -> Self {
+        Self {
+            tftp: true,
+            http_port: HTTP_BOOT_PORT,
+            cache: None,
+            cache_limit: Mebibytes(20 * 1024),
+            config: None,
+            sources: BTreeMap::new(),
+        }
+    }
+}
+
+const HTTP_BOOT_PORT: NonZeroU16 = NonZeroU16::new(7280).expect("it is not 0");
 
 /// An amount of disk, as a whole number of MiB in the file.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
@@ -146,10 +183,13 @@ pub fn load(path: &Path) -> Result<RackConfig, FileError> {
 /// For a rack that is told by a region what to do.
 pub fn load_for_run(path: &Path) -> Result<RackConfig, FileError> {
     let config = load(path)?;
-    if config.dhcp.is_empty() {
+    let what = if !config.dhcp.is_empty() {
+        "[[dhcp]] is for `hostler-rack serve`; with a region, VLANs are configured there"
+    } else if config.boot.config.is_some() {
+        "[boot.config] is for `hostler-rack serve`; with a region, boots are configured there"
+    } else {
         return Ok(config);
-    }
-    let what = "[[dhcp]] is for `hostler-rack serve`; with a region, VLANs are configured there";
+    };
     Err(FileError::WrongKind { path: path.into(), what })
 }
 
@@ -181,6 +221,9 @@ mod tests {
             ("region = [\"2001:db8::1:7241\"]", 1, &["region[0]", "[2001:db8::1]:7241"]),
             ("region = [\"a:0\"]", 1, &["region[0]", "HOST:PORT"]),
             ("[leases]\nsegment = 0", 2, &["leases.segment", "0 must be from 1"]),
+            ("[boot]\nhttp-port = 0", 2, &["boot.http-port", "0"]),
+            ("[boot]\ntftpd = false", 2, &["`tftpd`", "did you mean `tftp`"]),
+            ("[boot.config]\nfiles = 3", 2, &["boot.config.files", "a list"]),
             ("[log]\nformat = \"jsn\"", 2, &["log.format", "`jsn`", "did you mean `json`"]),
             ("[interfaces]\neth1 = 10", 2, &["interfaces.eth1", "expected a string"]),
         ] {

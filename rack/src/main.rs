@@ -208,9 +208,10 @@ fn check(path: &Path) -> anyhow::Result<()> {
         table::print(&format!("{}: good, for `hostler-rack run`\n", path.display()));
     } else {
         let (_, scopes) = standalone::load(path)?;
-        let vlans = scopes.len();
+        let vlans = config.dhcp.len();
+        let boot = if scopes.len() > vlans { ", and what machines boot" } else { "" };
         table::print(&format!(
-            "{}: good, for `hostler-rack serve` ({vlans} VLANs)\n",
+            "{}: good, for `hostler-rack serve` ({vlans} VLANs{boot})\n",
             path.display()
         ));
     }

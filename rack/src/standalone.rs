@@ -1,13 +1,16 @@
 //! A configuration file as scopes, for a rack without a region: from there on nothing knows where they came from.
 
-use common::{Generation, Objection};
+use common::{Generation, Objection, generation::Digest};
 use proto::{convert::rack_config, v1};
-use std::{collections::BTreeSet, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
 use uuid::Uuid;
 
 use crate::{
     config::{self, FileError, RackConfig},
-    store::scopes::Record,
+    store::{boot_files, scopes::Record},
 };
 
 /// For ids that are made of names: the same name makes the same id at every start, so that leases keep their VLAN.
@@ -15,7 +18,7 @@ const NAMESPACE: Uuid = Uuid::from_u128(0x2f1c_9a04_5f5e_4d0c_9b38_6d1d_3f6f_7a1
 
 /// The file with its scopes, every one of them valid.
 pub fn load(path: &Path) -> Result<(RackConfig, Vec<Record>), FileError> {
-    let config = config::load(path)?;
+    let mut config = config::load(path)?;
     if !config.region.is_empty() {
         let what = "`region` is for `hostler-rack run`; a rack that serves its file asks nobody";
         return Err(FileError::WrongKind { path: path.into(), what });
@@ -24,10 +27,64 @@ pub fn load(path: &Path) -> Result<(RackConfig, Vec<Record>), FileError> {
         let what = "has no [[dhcp]] table, so there is nothing to serve";
         return Err(FileError::WrongKind { path: path.into(), what });
     }
-    let scopes = scopes(&config);
-    let scopes =
-        scopes.map_err(|objections| FileError::Refused { path: path.into(), objections })?;
-    Ok((config, scopes))
+    let refused = |objections| FileError::Refused { path: path.into(), objections };
+    let mut records = scopes(&config).map_err(refused)?;
+    if let Some(boot) = config.boot.config.take() {
+        let (record, sources) = boot_scope(boot).map_err(refused)?;
+        records.push(record);
+        config.boot.sources = sources;
+    }
+    Ok((config, records))
+}
+
+/// What machines boot; and where on this machine its files are.
+fn boot_scope(
+    mut boot: v1::BootConfig,
+) -> Result<(Record, BTreeMap<Digest, PathBuf>), Vec<Objection>> {
+    let (mut sources, mut objections) = (BTreeMap::new(), Vec::new());
+    for (at, file) in boot.files.iter_mut().enumerate() {
+        let mut object = |field: &str, value: &str, rule: String| {
+            let field = format!("boot.config.files[{at}].{field}");
+            objections.push(Objection::new(&field, value, rule));
+        };
+        if file.source.is_empty() {
+            object("source", "", "must be given: a rack without a region has no other".into());
+            continue;
+        }
+        match boot_files::digest_of(Path::new(&file.source)) {
+            Ok((digest, size)) => {
+                let found = boot_files::hex(&digest);
+                if !file.sha256.is_empty() && file.sha256.to_lowercase() != found {
+                    object(
+                        "sha256",
+                        &file.sha256,
+                        format!("is not the source's, which is {found}"),
+                    );
+                }
+                if file.size != 0 && file.size != size {
+                    object("size", &file.size.to_string(), format!("is not the source's, {size}"));
+                }
+                (file.sha256, file.size) = (found, size);
+                sources.insert(digest, std::mem::take(&mut file.source).into());
+            }
+            Err(error) => object("source", &file.source, format!("cannot be read: {error}")),
+        }
+    }
+    for machine in boot.machines.iter_mut().filter(|machine| machine.id.is_empty()) {
+        machine.id = Uuid::new_v5(&NAMESPACE, machine.name.as_bytes()).to_string();
+    }
+    if !objections.is_empty() {
+        return Err(objections);
+    }
+    let scope = v1::ScopeConfig { scope: Some(v1::scope_config::Scope::Boot(boot)) };
+    let record = record(scope).map_err(|refused| {
+        let within = |one: Objection| {
+            let field = format!("boot.config.{}", one.field.replace('_', "-"));
+            Objection { field, ..one }
+        };
+        refused.into_iter().map(within).collect::<Vec<_>>()
+    })?;
+    Ok((record, sources))
 }
 
 /// Every objection to every VLAN, each with the path of its field in the file.
@@ -48,7 +105,8 @@ fn scopes(config: &RackConfig) -> Result<Vec<Record>, Vec<Objection>> {
                 object(Objection::new(field, value, "is another VLAN's already"));
             }
         }
-        match record(vlan) {
+        let scope = v1::ScopeConfig { scope: Some(v1::scope_config::Scope::Dhcp(vlan)) };
+        match record(scope) {
             Ok(record) => records.push(record),
             Err(refused) => refused.into_iter().for_each(object),
         }
@@ -80,8 +138,7 @@ fn completed(mut vlan: v1::DhcpVlan) -> v1::DhcpVlan {
     vlan
 }
 
-fn record(vlan: v1::DhcpVlan) -> Result<Record, Vec<Objection>> {
-    let wire = v1::ScopeConfig { scope: Some(v1::scope_config::Scope::Dhcp(vlan)) };
+fn record(wire: v1::ScopeConfig) -> Result<Record, Vec<Objection>> {
     let config = rack_config::scope_from_wire(&wire).map_err(|refused| refused.0)?;
     let content = rack_config::encode(&config);
     Ok(Record {
@@ -165,6 +222,50 @@ mod tests {
             let error = check(&text).unwrap_err();
             for word in words.iter().chain(&["standalone.toml"]) {
                 assert!(error.contains(word), "{text}:\n{error}\ndoes not say {word}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_machines_boot_is_a_scope_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let kernel = folder.path().join("linux");
+        std::fs::write(&kernel, "kernel").unwrap();
+        let vlan = "[[dhcp]]\nname = \"dc1/10\"\n";
+        let boot =
+            |files: &str, more: &str| format!("{vlan}[boot.config]\nfiles = [{files}]\n{more}");
+        let file = format!("{{ path = \"linux\", source = {kernel:?} }}");
+        let profiles = r#"default-profile = "a"
+            profiles = [{ name = "a", kernel = { kernel = "linux" } }, { name = "b", local-disk = {} }]
+            machines = [{ name = "n1", macs = ["52:54:00:12:34:56"], profile = "b" }]"#;
+        let path = folder.path().join("standalone.toml");
+        std::fs::write(&path, boot(&file, profiles)).unwrap();
+        let (config, records) = load(&path).unwrap();
+        assert_eq!(records[1].scope, common::rack_config::ScopeName::Boot);
+        assert_eq!(config.boot.sources.values().collect::<Vec<_>>(), [&kernel]);
+        for (files, more, words) in [
+            ("{ path = \"a\" }", "", &["boot.config.files[0].source", "must be given"][..]),
+            (
+                "{ path = \"a\", source = \"/nowhere\" }",
+                "",
+                &["boot.config.files[0].source", "\"/nowhere\"", "cannot be read"],
+            ),
+            (
+                &format!("{{ path = \"../a\", source = {kernel:?} }}"),
+                "",
+                &["boot.config.files[0].path", "\"../a\""],
+            ),
+            (
+                &format!("{{ path = \"a\", source = {kernel:?}, sha256 = \"00\", size = 7 }}"),
+                "",
+                &["files[0].sha256", "files[0].size", "\"7\"", "is not the source's, 6"],
+            ),
+            (&file, "default-profile = \"x\"", &["boot.config.default-profile", "\"x\""]),
+            (&file, "machines = [{ nam = \"n\" }]", &["unknown field `nam`", "did you mean"]),
+        ] {
+            let error = check(&boot(files, more)).unwrap_err();
+            for word in words {
+                assert!(error.contains(word), "{files} {more}:\n{error}\ndoes not say {word}");
             }
         }
     }

@@ -43,6 +43,14 @@ const KEEPALIVE: Duration = Duration::from_secs(5);
 /// How long a silent peer is believed to live, on top of the interval.
 const KEEPALIVE_LIMIT: Duration = Duration::from_secs(10);
 
+/// A plain TLS connection, for what is no gRPC.
+pub async fn connect(
+    target: &Target,
+    config: ClientConfig,
+) -> Result<TlsStream<TcpStream>, ConnectError> {
+    dial(target, &TlsConnector::from(Arc::new(config))).await
+}
+
 /// Connects now, and by itself again when a call finds the connection gone.
 pub async fn channel(target: &Target, config: ClientConfig) -> Result<Channel, ConnectError> {
     let connector = TlsConnector::from(Arc::new(config));

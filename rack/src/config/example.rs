@@ -13,7 +13,7 @@ pub fn with_region() -> String {
 
 /// For `hostler-rack serve`.
 pub fn standalone() -> String {
-    format!("{STANDALONE}\n{COMMON}\n{}", explained(VLANS))
+    format!("{STANDALONE}\n{COMMON}\n{}\n{BOOT}", explained(VLANS))
 }
 
 const WITH_REGION: &str = "\
@@ -48,6 +48,14 @@ const COMMON: &str = "\
 # segment = 64
 # outbox = 1024
 
+# What machines boot is served by HTTP on this port, below /boot/, and by TFTP. Files are kept in cache, at most cache-limit MiB of them; without
+# cache: in the state directory.
+# [boot]
+# tftp = true
+# http-port = 7280
+# cache = \"/var/lib/hostler-rack/boot-files\"
+# cache-limit = 20480
+
 # format is text or json; filter is a level, or finer: \"info,rack::link=debug\".
 # [log]
 # format = \"text\"
@@ -59,6 +67,7 @@ const VLANS: &str = r#"[[dhcp]]
 id = "6f9619ff-8b86-4011-b42d-00c04fc964ff"
 name = "dc1/10"
 role = "primary"
+proxy = false
 
 [[dhcp.subnets]]
 id = "1b4e28ba-2fa1-41d2-883f-0016d3cca427"
@@ -67,6 +76,7 @@ ranges = [{ first = "10.0.0.100", last = "10.0.0.199" }]
 lease-seconds = 600
 next-server = "10.0.0.2"
 boot-file = "bootx64.efi"
+disabled-boot-architectures = ["bios"]
 
 [[dhcp.subnets.options]]
 name = "routers"
@@ -87,6 +97,24 @@ boot-file = "n1.efi"
 [[dhcp.subnets.reservations]]
 address = "10.0.0.11"
 client-id = "01525400123457"
+"#;
+
+/// Commented out, since its sources must be there.
+const BOOT: &str = r#"# What machines boot: files of this machine, the first program of each architecture, and what it is told to do then. Texts may have fields in braces:
+# {name}, {mac}, {mac-hyphens}, {uuid}, {serial}, {arch}, {address}, {server}, {url}.
+#[boot.config]
+#default-profile = "installer"
+#files = [
+#  { path = "ipxe/snponly.efi", source = "/usr/lib/ipxe/snponly.efi" },
+#  { path = "debian/linux", source = "/srv/debian/linux" },
+#  { path = "debian/initrd.gz", source = "/srv/debian/initrd.gz" },
+#]
+#loaders = [{ architecture = "uefi-x64", path = "ipxe/snponly.efi" }]
+#machines = [{ name = "n1", macs = ["52:54:00:12:34:56"], profile = "disk" }]
+#profiles = [
+#  { name = "disk", local-disk = {} },
+#  { name = "installer", kernel = { kernel = "debian/linux", initrds = ["debian/initrd.gz"], command-line = "hostname={name}" } },
+#]
 "#;
 
 /// The same with each field's documentation above the first line that gives it.
@@ -160,6 +188,9 @@ mod tests {
             assert_eq!(shown.metrics, defaults.metrics);
             assert_eq!(shown.leases.segment, defaults.leases.segment);
             assert_eq!(shown.leases.outbox, defaults.leases.outbox);
+            assert_eq!(shown.boot.tftp, defaults.boot.tftp);
+            assert_eq!(shown.boot.http_port, defaults.boot.http_port);
+            assert_eq!(shown.boot.cache_limit, defaults.boot.cache_limit);
             assert_eq!(shown.log.format, defaults.log.format);
             assert_eq!(shown.log.filter, defaults.log.filter);
             assert_eq!(shown.interfaces["eth1"], "dc1/10");

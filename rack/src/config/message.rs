@@ -18,6 +18,15 @@ pub(super) fn list<'de, D: Deserializer<'de>>(source: D) -> Result<Vec<v1::DhcpV
     messages.collect()
 }
 
+/// What machines boot.
+pub(super) fn boot<'de, D: Deserializer<'de>>(
+    source: D,
+) -> Result<Option<v1::BootConfig>, D::Error> {
+    let value = Element::Message(message("hostler.v1.BootConfig")).deserialize(source)?;
+    let message = value.as_message().expect("it was read as a message");
+    message.transcode_to().map(Some).map_err(de::Error::custom)
+}
+
 pub(super) fn message(name: &str) -> MessageDescriptor {
     POOL.get_message_by_name(name).expect("the contract has this message")
 }
@@ -42,6 +51,8 @@ fn words(of: &EnumDescriptor) -> impl Iterator<Item = (String, i32)> + '_ {
 enum Element {
     Text,
     Number,
+    LargeNumber,
+    Flag,
     Enum(EnumDescriptor),
     Message(MessageDescriptor),
 }
@@ -53,20 +64,20 @@ impl Element {
         match field.kind() {
             Kind::String => Self::Text,
             Kind::Uint32 => Self::Number,
+            Kind::Uint64 => Self::LargeNumber,
+            Kind::Bool => Self::Flag,
             Kind::Enum(of) => Self::Enum(of),
             Kind::Message(of) => Self::Message(of),
             other @ (Kind::Double
             | Kind::Float
             | Kind::Int32
             | Kind::Int64
-            | Kind::Uint64
             | Kind::Sint32
             | Kind::Sint64
             | Kind::Fixed32
             | Kind::Fixed64
             | Kind::Sfixed32
             | Kind::Sfixed64
-            | Kind::Bool
             | Kind::Bytes) => {
                 unreachable!("{} is {other:?}, which configurations do not use", field.full_name())
             }
@@ -81,6 +92,8 @@ impl<'de> DeserializeSeed<'de> for Element {
         match self {
             Self::Text | Self::Enum(_) => source.deserialize_str(self),
             Self::Number => source.deserialize_u32(self),
+            Self::LargeNumber => source.deserialize_u64(self),
+            Self::Flag => source.deserialize_bool(self),
             Self::Message(_) => source.deserialize_map(self),
         }
     }
@@ -92,7 +105,8 @@ impl<'de> Visitor<'de> for Element {
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Text | Self::Enum(_) => "a string",
-            Self::Number => "a whole number",
+            Self::Number | Self::LargeNumber => "a whole number",
+            Self::Flag => "true or false",
             Self::Message(_) => "a table",
         })
     }
@@ -106,17 +120,26 @@ impl<'de> Visitor<'de> for Element {
                     .map(|(_, number)| Value::EnumNumber(number))
                     .ok_or_else(|| unknown("variant", text, words(of).map(|(word, _)| word)))
             }
-            Self::Number | Self::Message(_) => {
+            Self::Number | Self::LargeNumber | Self::Flag | Self::Message(_) => {
                 Err(E::invalid_type(de::Unexpected::Str(text), &self))
             }
         }
     }
 
     fn visit_i64<E: de::Error>(self, number: i64) -> Result<Value, E> {
-        match (&self, u32::try_from(number)) {
-            (Self::Number, Ok(number)) => Ok(Value::U32(number)),
-            _ => Err(E::invalid_value(de::Unexpected::Signed(number), &self)),
+        let value = match &self {
+            Self::Number => u32::try_from(number).ok().map(Value::U32),
+            Self::LargeNumber => u64::try_from(number).ok().map(Value::U64),
+            Self::Text | Self::Flag | Self::Enum(_) | Self::Message(_) => None,
+        };
+        value.ok_or_else(|| E::invalid_value(de::Unexpected::Signed(number), &self))
+    }
+
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<Value, E> {
+        if matches!(self, Self::Flag) {
+            return Ok(Value::Bool(value));
         }
+        Err(E::invalid_type(de::Unexpected::Bool(value), &self))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {

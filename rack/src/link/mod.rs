@@ -99,7 +99,7 @@ impl Link {
         });
     }
 
-    fn trust(&self) -> Trust {
+    pub fn trust(&self) -> Trust {
         Trust::Authorities(vec![self.membership.authority.clone()])
     }
 

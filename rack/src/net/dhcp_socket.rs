@@ -17,7 +17,7 @@ use std::{
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
 };
 
-use super::port_owner;
+use super::port_owner::{self, Transport};
 
 /// Where DHCP servers listen, and relays (RFC 2131 section 4.1).
 pub(super) const SERVER_PORT: u16 = 67;
@@ -86,7 +86,7 @@ impl DhcpSocket {
             if error != Errno::EADDRINUSE {
                 return refused("port 67 cannot be bound")(error);
             }
-            let owner = port_owner::describe(SERVER_PORT);
+            let owner = port_owner::describe(Transport::Udp, SERVER_PORT);
             OpenError::PortTaken { interface: interface.name.clone(), owner }
         })?;
         Ok(Self { udp, packet, interface })

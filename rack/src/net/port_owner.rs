@@ -1,10 +1,20 @@
-//! Who has a UDP port, so that an operator need not look for it.
+//! Who has a port, so that an operator need not look for it.
 
 use std::{fs, os::unix::ffi::OsStrExt, path::Path};
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    Udp,
+    Tcp,
+}
+
 /// The processes that have this port in this network namespace: `dnsmasq (process 812)`.
-pub fn describe(port: u16) -> String {
-    let table = fs::read_to_string("/proc/net/udp").unwrap_or_default();
+pub fn describe(transport: Transport, port: u16) -> String {
+    let table = match transport {
+        Transport::Udp => "/proc/net/udp",
+        Transport::Tcp => "/proc/net/tcp",
+    };
+    let table = fs::read_to_string(table).unwrap_or_default();
     let owners = owners(&inodes(&table, port));
     if owners.is_empty() { "another process".into() } else { owners.join(" and ") }
 }

@@ -4,6 +4,7 @@ pub mod boot;
 pub mod boot_events;
 pub mod boot_files;
 pub mod dhcp;
+pub mod http_boot;
 pub mod tftp;
 
 use common::report::ServiceStatus;
@@ -11,6 +12,7 @@ use futures_util::future::select_all;
 use std::time::Duration;
 use tokio::sync::watch;
 
+use boot::BootService;
 use dhcp::DhcpService;
 
 /// How all services are; a clone follows by itself.
@@ -19,8 +21,8 @@ pub struct Statuses(Vec<watch::Receiver<ServiceStatus>>);
 
 impl Statuses {
     /// One row for each service of the rack.
-    pub fn new(dhcp: &DhcpService) -> Self {
-        Self(vec![dhcp.status()])
+    pub fn new(dhcp: &DhcpService, boot: &BootService) -> Self {
+        Self([dhcp.status()].into_iter().chain(boot.statuses()).collect())
     }
 
     /// As they are now; what is read here is not news any more.

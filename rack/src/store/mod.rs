@@ -1,5 +1,6 @@
 //! What a rack keeps on its disk: who it is, what it was told, and (in `leases`) what it promised.
 
+pub mod boot_files;
 pub mod durable;
 pub mod identity;
 pub mod leases;

@@ -1,13 +1,55 @@
 //! What is served to machines that boot, by whatever protocol: an immutable table of paths, replaced as a whole. A transfer keeps what it began with.
 
-use bytes::Bytes;
-use common::{generation::Digest, rack_config::boot::BootPath};
-use std::{collections::BTreeMap, fs::File, io, os::unix::fs::FileExt, sync::Arc};
+mod fetch;
+mod keeper;
+mod neighbour;
+#[cfg(test)]
+mod tests;
 
-/// Every file by its path.
+pub use fetch::Origin;
+pub use keeper::{Keeper, KeeperSettings, Progress};
+
+use bytes::Bytes;
+use common::{
+    MacAddr,
+    rack_config::{
+        BootConfig,
+        boot::{Architecture, BootPath},
+    },
+};
+use engine::boot::script::{self, Asker};
+use std::{
+    collections::BTreeMap,
+    io,
+    net::{IpAddr, SocketAddr},
+    os::unix::fs::FileExt,
+    sync::Arc,
+};
+use uuid::Uuid;
+
+pub use crate::store::boot_files::StoredFile;
+
+/// Every file by its path, and what scripts are made of.
 #[derive(Clone, Debug, Default)]
 pub struct Table {
     files: BTreeMap<BootPath, Entry>,
+    scripts: Option<Scripts>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Scripts {
+    pub config: Arc<BootConfig>,
+    /// Of HTTP boot.
+    pub port: u16,
+}
+
+/// A machine that asks for its script, as it said itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ScriptFor {
+    pub mac: Option<MacAddr>,
+    pub uuid: Option<Uuid>,
+    pub serial: String,
+    pub architecture: Option<Architecture>,
 }
 
 /// A path of the configuration.
@@ -25,14 +67,6 @@ pub enum Content {
     Made(Bytes),
 }
 
-/// A whole file on the disk. It is open as long as anybody serves it, whatever becomes of its name.
-#[derive(Debug)]
-pub struct StoredFile {
-    pub file: File,
-    pub size: u64,
-    pub digest: Digest,
-}
-
 /// Why a path that was asked for is nothing that could be served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PathError {
@@ -43,8 +77,8 @@ pub enum PathError {
 }
 
 impl Table {
-    pub fn new(files: BTreeMap<BootPath, Entry>) -> Self {
-        Self { files }
+    pub fn new(files: BTreeMap<BootPath, Entry>, scripts: Option<Scripts>) -> Self {
+        Self { files, scripts }
     }
 
     /// By a path as `clean` makes it.
@@ -52,10 +86,56 @@ impl Table {
         self.files.get(&path.parse::<BootPath>().ok()?)
     }
 
+    /// For iPXE. None: nothing was configured yet.
+    pub fn script(&self, asked: &ScriptFor, peer: IpAddr, server: IpAddr) -> Option<Bytes> {
+        let scripts = self.scripts.as_ref()?;
+        let url = scripts.url(server);
+        let asker = Asker {
+            mac: asked.mac.or_else(|| neighbour::mac(peer)),
+            uuid: asked.uuid,
+            serial: &asked.serial,
+            architecture: asked.architecture,
+            address: peer,
+            server,
+            url: &url,
+        };
+        Some(script::ipxe(&scripts.config, &asker).into())
+    }
+
+    /// What is made for whoever asks: GRUB's configuration. GRUB first asks for one with its machine's MAC address in its name.
+    pub fn made(&self, path: &str, peer: IpAddr, server: IpAddr) -> Option<Bytes> {
+        let scripts = self.scripts.as_ref()?;
+        let mac = match path.strip_prefix(GRUB_CONFIGURATION)? {
+            "" => neighbour::mac(peer),
+            // An Ethernet address after its hardware type; GRUB's other names are of no use, and after them it asks for the plain one.
+            named => Some(named.strip_prefix("-01-")?.parse().ok()?),
+        };
+        let url = scripts.url(server);
+        let asker = Asker {
+            mac,
+            uuid: None,
+            serial: "",
+            architecture: None,
+            address: peer,
+            server,
+            url: &url,
+        };
+        Some(script::grub(&scripts.config, &asker).into())
+    }
+
     /// How many of the files are there, and how many are not yet.
     pub fn counts(&self) -> (usize, usize) {
         let ready = self.files.values().filter(|entry| matches!(entry, Entry::Ready(_))).count();
         (ready, self.files.len() - ready)
+    }
+}
+
+/// Where Debian's signed GRUB looks.
+const GRUB_CONFIGURATION: &str = "grub/grub.cfg";
+
+impl Scripts {
+    fn url(&self, server: IpAddr) -> String {
+        format!("http://{}/boot", SocketAddr::new(server, self.port))
     }
 }
 
@@ -94,7 +174,7 @@ pub fn clean(asked: &[u8]) -> Result<String, PathError> {
 }
 
 #[cfg(test)]
-mod tests {
+mod table_tests {
     use super::*;
 
     #[test]
@@ -124,7 +204,7 @@ mod tests {
             ("a/b".parse().unwrap(), Entry::Ready(content)),
             ("c".parse().unwrap(), Entry::Awaited),
         ];
-        let table = Table::new(files.into());
+        let table = Table::new(files.into(), None);
         assert!(matches!(table.find("a/b"), Some(Entry::Ready(_))));
         assert!(matches!(table.find("c"), Some(Entry::Awaited)));
         for path in ["", "a", "a/b/c", "/a/b", "A/B", "../a/b", "a/b\0"] {

@@ -4,6 +4,7 @@
 mod active;
 mod blocks;
 mod packet;
+mod refusal;
 mod server;
 #[cfg(test)]
 mod tests;
@@ -22,7 +23,10 @@ use std::{
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{boot_events::BootEvents, boot_files::Table};
-use crate::net::{port_owner, wake::Wake};
+use crate::net::{
+    port_owner::{self, Transport},
+    wake::Wake,
+};
 use active::Limits;
 use server::{Command, Parts, Server};
 
@@ -122,7 +126,10 @@ impl TftpService {
 impl ListenError {
     fn refused(address: SocketAddr, error: io::Error) -> Self {
         if error.kind() == io::ErrorKind::AddrInUse {
-            return Self::Taken { address, owner: port_owner::describe(address.port()) };
+            return Self::Taken {
+                address,
+                owner: port_owner::describe(Transport::Udp, address.port()),
+            };
         }
         Self::Refused { address, error: error.to_string() }
     }

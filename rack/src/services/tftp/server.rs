@@ -22,14 +22,15 @@ use super::{
     ListenError,
     active::{Active, Client, Key, Limits, Transfers},
     blocks::Blocks,
-    packet::{self, ErrorCode, Mode, Options, Packet, Request},
+    packet::{self, Mode, Options, Packet, Request},
+    refusal::Refusal,
     transfer::{Ending, Step, Terms, Transfer},
 };
 use crate::{
     net::wake::Wake,
     services::{
         boot_events::{BootEvents, Failure, Fetch, Protocol},
-        boot_files::{self, Content, Entry, PathError, Table},
+        boot_files::{self, Content, Entry, Table},
     },
 };
 
@@ -221,17 +222,25 @@ impl Server {
             }
             self.end(key, Ending::Failed(Failure::Aborted));
         }
-        let content = match self.parts.table.borrow().find(&path) {
-            Some(Entry::Ready(content)) => content.clone(),
-            Some(Entry::Awaited) => return Err(Refusal::NotFetched),
-            None => return Err(Refusal::NotFound),
-        };
+        let content = self.find(&client, &path)?;
         if let Some(oldest) =
             self.transfers.make_room(client.peer.ip()).map_err(|()| Refusal::Busy)?
         {
             self.end(oldest, Ending::Failed(Failure::TimedOut));
         }
         Ok(self.begin(client, request.options, path, content)?)
+    }
+
+    fn find(&self, client: &Client, path: &str) -> Result<Content, Refusal> {
+        let table = self.parts.table.borrow();
+        match table.find(path) {
+            Some(Entry::Ready(content)) => Ok(content.clone()),
+            Some(Entry::Awaited) => Err(Refusal::NotFetched),
+            None => {
+                let made = table.made(path, client.peer.ip(), client.local);
+                made.map(Content::Made).ok_or(Refusal::NotFound)
+            }
+        }
     }
 
     /// A transfer has a socket of its own (RFC 1350 section 4), which the kernel keeps for its client: nobody else's packets come in, and a port that was closed
@@ -388,45 +397,3 @@ fn shown(path: &[u8]) -> String {
 }
 
 const MOST_SHOWN: usize = 256;
-
-/// Why a request is not served, in the words that the client shows.
-#[derive(Debug, thiserror::Error)]
-enum Refusal {
-    #[error("netascii would change the file; ask in octet mode")]
-    Netascii,
-    #[error("the only mode served is octet")]
-    Mode,
-    #[error("this server is read only")]
-    Write,
-    #[error("no such file")]
-    NotFound,
-    #[error("the file has not come from region yet; try again")]
-    NotFetched,
-    #[error("too many transfers are open; try again")]
-    Busy,
-    #[error(transparent)]
-    Path(#[from] PathError),
-    #[error("the rack cannot open a transfer")]
-    Local(#[from] io::Error),
-}
-
-impl Refusal {
-    fn code(&self) -> ErrorCode {
-        match self {
-            Self::Netascii | Self::Mode => ErrorCode::IllegalOperation,
-            Self::Write | Self::Path(_) => ErrorCode::AccessViolation,
-            Self::NotFound => ErrorCode::NotFound,
-            Self::NotFetched | Self::Busy | Self::Local(_) => ErrorCode::NotDefined,
-        }
-    }
-
-    fn failure(&self) -> Failure {
-        match self {
-            Self::Netascii | Self::Mode | Self::Write | Self::Path(_) => Failure::Refused,
-            Self::NotFound => Failure::NotFound,
-            Self::NotFetched => Failure::NotFetched,
-            Self::Busy => Failure::Busy,
-            Self::Local(_) => Failure::Local,
-        }
-    }
-}

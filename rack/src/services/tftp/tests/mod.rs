@@ -74,7 +74,7 @@ fn table(files: &[(&str, &[u8])]) -> Table {
     let ready = |bytes: &[u8]| Entry::Ready(Content::Made(Bytes::copy_from_slice(bytes)));
     let files = files.iter().map(|(path, bytes)| (path.parse().unwrap(), ready(bytes)));
     let awaited = [("coming".parse().unwrap(), Entry::Awaited)];
-    Table::new(files.chain(awaited).collect::<BTreeMap<BootPath, _>>())
+    Table::new(files.chain(awaited).collect::<BTreeMap<BootPath, _>>(), None)
 }
 
 /// Bytes of which no two blocks are alike.

@@ -1,0 +1,101 @@
+//! A rack without a region serves what machines boot, to the clients that are to be had: by TFTP and by HTTP, every byte as it is on the disk.
+
+use anyhow::{Context, ensure};
+use hostler_integration_tests::lab::{Cable, Lab, Node, machine::INTERFACE, rack::Rack, until};
+use std::{fs, path::Path, time::Duration};
+
+const SERVER: &str = "10.9.0.2";
+const LIMIT: Duration = Duration::from_secs(20);
+
+#[test]
+fn machines_fetch_what_they_boot() -> anyhow::Result<()> {
+    let Some(lab) = Lab::open("tftp")? else { return Ok(()) };
+    let (switch, rack, client) = (lab.node("sw")?, lab.node("rack")?, lab.node("c")?);
+    lab.switch(&switch, "brA")?;
+    let cable = |addresses| Cable { on: &switch, switch: "brA", addresses };
+    lab.plug(&rack, INTERFACE, cable(&["10.9.0.2/16"]))?;
+    lab.plug(&client, INTERFACE, cable(&["10.9.0.99/16"]))?;
+    let files = lab.folder().join("files");
+    fs::create_dir_all(&files)?;
+    // 70,000 blocks of 512 bytes: their numbers begin anew.
+    let kernel = write(&files, "linux", 35_840_123)?;
+    let loader = write(&files, "snponly.efi", 512 * 400)?;
+    let mut rack =
+        Rack::alone(&lab, "rack", &rack, &configuration(&files, &client.mac(INTERFACE)?))?;
+    rack.start()?;
+    rack.shows("2 files at 10.9.0.2:69")?;
+    rack.shows("2 files at 10.9.0.2:7280")?;
+
+    let fetched = lab.folder().join("fetched");
+    let to = fetched.to_str().context("a path in ASCII")?;
+    let tftp = |path: &str| format!("tftp://{SERVER}/{path}");
+    let http = |path: &str| format!("http://{SERVER}:7280/boot/{path}");
+    let curl = ["curl", "-sS", "-f", "-m", "60", "-o", to];
+    for words in [
+        vec!["--tftp-no-options".to_owned(), tftp("debian/linux")],
+        vec!["--tftp-blksize".into(), "1428".into(), tftp("/debian//linux")],
+        vec!["--tftp-blksize".into(), "8192".into(), tftp("debian/linux")],
+        vec![http("debian/linux")],
+        vec!["-r".into(), "0-".into(), http("debian/linux")],
+    ] {
+        let words: Vec<&str> =
+            curl.iter().copied().chain(words.iter().map(String::as_str)).collect();
+        check(&client, &words, &fetched, &kernel)?;
+    }
+    let busybox =
+        ["busybox", "tftp", "-g", "-b", "1428", "-l", to, "-r", "ipxe/snponly.efi", SERVER];
+    check(&client, &busybox, &fetched, &loader)?;
+
+    let own = client.run(&["curl", "-sS", "-f", "-m", "9", &tftp("grub/grub.cfg")])?;
+    ensure!(
+        own.contains("linux /debian/linux") && own.contains("name=n1"),
+        "known by its MAC address: {own}"
+    );
+    let script = client.run(&["curl", "-sS", "-f", "-m", "9", &http("script?serial=X1")])?;
+    ensure!(script.starts_with("#!ipxe\n") && script.contains("name=n1"), "{script}");
+
+    for path in ["nothing", "../../etc/passwd", "/etc/passwd", "debian"] {
+        let refused = client.run(&["curl", "-sS", "-f", "--path-as-is", "-m", "9", &tftp(path)]);
+        ensure!(refused.is_err(), "{path}: {refused:?}");
+    }
+    until(LIMIT, "all transfers have ended", || {
+        Ok(rack.says()?.contains("10.9.0.2:69, 0 transfers").then_some(()))
+    })
+}
+
+fn write(folder: &Path, name: &str, size: u64) -> anyhow::Result<Vec<u8>> {
+    let byte = |at: u64| (at.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as u8;
+    let bytes: Vec<u8> = (0..size).map(byte).collect();
+    fs::write(folder.join(name), &bytes)?;
+    Ok(bytes)
+}
+
+fn check(client: &Node, words: &[&str], fetched: &Path, expected: &[u8]) -> anyhow::Result<()> {
+    // What an earlier client left must not pass for this one's.
+    let _ = fs::remove_file(fetched);
+    client.run(words)?;
+    ensure!(fs::read(fetched)? == expected, "{words:?}: other bytes than on the disk");
+    Ok(())
+}
+
+fn configuration(files: &Path, mac: &str) -> String {
+    let source = |name| files.join(name);
+    let (kernel, loader) = (source("linux"), source("snponly.efi"));
+    format!(
+        r#"
+[leases]
+segment = 4
+[[dhcp]]
+name = "dc1/10"
+subnets = [{{ prefix = "10.9.0.0/16" }}]
+[boot.config]
+files = [
+  {{ path = "debian/linux", source = {kernel:?} }},
+  {{ path = "ipxe/snponly.efi", source = {loader:?} }},
+]
+loaders = [{{ architecture = "uefi-x64", path = "ipxe/snponly.efi" }}]
+profiles = [{{ name = "debian", kernel = {{ kernel = "debian/linux", command-line = "name={{name}}" }} }}]
+machines = [{{ name = "n1", macs = ["{mac}"], profile = "debian" }}]
+"#
+    )
+}
