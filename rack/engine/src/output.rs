@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use crate::lease::record;
+use crate::{boot::trace::Sighting, lease::record};
 
 /// A network interface of the shell's, by the number that the shell gave it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -54,6 +54,8 @@ pub struct Outputs {
     pub late: Vec<Send>,
     /// What `early` and `late` send.
     pub bytes: Vec<u8>,
+    /// Of machines that boot, for whoever follows them; nothing depends on it.
+    pub sightings: Vec<Sighting>,
 }
 
 impl Outputs {
@@ -63,6 +65,7 @@ impl Outputs {
         self.early.clear();
         self.late.clear();
         self.bytes.clear();
+        self.sightings.clear();
         self.records = 0;
     }
 

@@ -17,17 +17,21 @@ mod tests {
     const LAN: &str = "1 on 0:10.0.0.1 / 10.0.0.0/24 range=10.0.0.10-10.0.0.200 lease=60 \
         domain-search=a.example,b.example reserve=10.0.0.222@7";
     const FAR: &str = "2 on - / 10.77.1.0/24 range=10.77.1.10-10.77.1.99 lease=60";
+    const BESIDE: &str = "3 proxy on 2:10.2.0.2 / 10.2.0.0/24";
+    const LOADERS: &str = "boot bios=undionly.kpxe uefi-x64=snponly.efi";
     const PACKETS: usize = 200_000;
 
     #[test]
     fn two_hundred_thousand_bent_packets_do_no_harm() {
         let (corpus, mut random) = (corpus(), Random(0x9e37_79b9_7f4a_7c15));
-        let mut world = World::new(&[LAN, FAR]);
+        let mut world = World::new(&[LAN, FAR, BESIDE]);
+        world.step(LOADERS);
         for number in 0..PACKETS {
             let mut payload = corpus[random.below(corpus.len())].clone();
             random.bend(&mut payload);
             let datagram = Datagram {
-                link: Link(u16::from(random.below(9) == 0)),
+                // 1 is not served
+                link: Link([0, 0, 0, 0, 0, 1, 2, 2, 2][random.below(9)]),
                 source: SocketAddrV4::new([10, 0, 0, 77].into(), 68),
                 local: (random.below(2) == 0).then_some([10, 0, 0, 1].into()),
                 payload: &payload,
@@ -78,6 +82,10 @@ mod tests {
             "release 4 ciaddr=10.0.0.40",
             "decline 3 requested=10.0.0.30 server=10.0.0.1",
             "inform 5 ciaddr=10.0.0.50 largest=1400",
+            "request 9 pxe",
+            "inform 9 pxe ciaddr=10.2.0.9",
+            "discover 9 class=HTTPClient 93=0010 97=00",
+            "discover 9 user=onie_dhcp_user_class",
             "discover 6 52=03 id=aa file=3d01bbff sname=3d01ccff 80= 81=000000 94=010203 152=0102",
         ];
         let own = own.iter().map(|line| Packet::parse(line).bytes());

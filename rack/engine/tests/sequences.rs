@@ -45,6 +45,14 @@ enum Action {
         client: u32,
         address: Option<Ipv4Addr>,
     },
+    /// It is switched on: its firmware knows nothing.
+    SwitchOn {
+        client: u32,
+    },
+    /// From firmware to loader, from loader to system.
+    StartNext {
+        client: u32,
+    },
     Release {
         client: u32,
     },
@@ -79,6 +87,8 @@ fn action() -> impl Strategy<Value = Action> {
             .prop_map(|(client, address)| Action::Renew { client, address }),
         3 => (client(), prop::option::weighted(0.3, address()))
             .prop_map(|(client, address)| Action::Reboot { client, address }),
+        2 => (0..MACHINES).prop_map(|client| Action::SwitchOn { client }),
+        4 => (0..MACHINES).prop_map(|client| Action::StartNext { client }),
         2 => client().prop_map(|client| Action::Release { client }),
         1 => client().prop_map(|client| Action::Decline { client }),
         1 => client().prop_map(|client| Action::Inform { client }),
@@ -90,9 +100,24 @@ fn action() -> impl Strategy<Value = Action> {
     ]
 }
 
+/// Clients of which each has a network card of its own, and one more behind the card of the last of them.
+const MACHINES: u32 = 6;
+
+fn card(client: u32) -> u32 {
+    client.min(MACHINES - 1)
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Firmware,
+    Loader,
+    System,
+}
+
 /// What the clients believe, from the answers that they got.
 struct Clients {
     world: World,
+    stages: BTreeMap<u32, Stage>,
     config: usize,
     offered: BTreeMap<u32, Ipv4Addr>,
     /// Until when which client may use an address.
@@ -105,6 +130,7 @@ impl Clients {
     fn new() -> Self {
         Self {
             world: World::new(&[CONFIGS[0]]),
+            stages: BTreeMap::new(),
             config: 0,
             offered: BTreeMap::new(),
             held: BTreeMap::new(),
@@ -135,6 +161,8 @@ impl Clients {
                 let Some(address) = address.or(self.address_of(*client)) else { return };
                 self.send(3, *client, |packet| packet.options.push(option_50(address)));
             }
+            Action::SwitchOn { client } => self.enter(*client, Stage::Firmware),
+            Action::StartNext { client } => self.start_next(*client),
             Action::Release { client } => {
                 let Some(address) = self.address_of(*client) else { return };
                 self.held.remove(&address);
@@ -174,9 +202,19 @@ impl Clients {
     }
 
     fn send(&mut self, kind: u8, client: u32, change: impl FnOnce(&mut Packet)) {
-        let mut packet = Packet::new(kind, client);
-        if client % 2 == 1 {
-            packet.options.push((61, vec![2, client as u8]));
+        let mut packet = Packet::new(kind, card(client));
+        match self.stage(client) {
+            // what shares a network card with a system starts after it
+            _ if client >= MACHINES && self.stage(card(client)) != Stage::System => return,
+            Stage::Firmware => packet.options.push((60, b"PXEClient".to_vec())),
+            Stage::Loader => {
+                let identifier = [&[1], &packet.mac()[..]].concat();
+                packet.options.extend([(77, b"iPXE".to_vec()), (61, identifier)]);
+            }
+            Stage::System if client % 2 == 1 || client >= MACHINES => {
+                packet.options.push((61, vec![2, client as u8]));
+            }
+            Stage::System => {}
         }
         change(&mut packet);
         let said = self.world.exchange(&packet);
@@ -193,6 +231,25 @@ impl Clients {
         }
     }
 
+    fn stage(&self, client: u32) -> Stage {
+        self.stages.get(&client).copied().unwrap_or(Stage::System)
+    }
+
+    fn start_next(&mut self, client: u32) {
+        match self.stage(client) {
+            Stage::Firmware => self.enter(client, Stage::Loader),
+            Stage::Loader => self.enter(client, Stage::System),
+            Stage::System => {}
+        }
+    }
+
+    /// All that runs on a machine forgets what it had when that starts anew.
+    fn enter(&mut self, client: u32, stage: Stage) {
+        self.stages.insert(client, stage);
+        self.held.retain(|_, (holder, _)| card(*holder) != client);
+        self.offered.retain(|holder, _| card(*holder) != client);
+    }
+
     /// No address belongs to two clients, and an ACK stands behind its record.
     fn acknowledged(&mut self, client: u32, address: Ipv4Addr) {
         self.assert_free(address, client);
@@ -202,7 +259,7 @@ impl Clients {
         let bound = records.iter().find(|record| record.address == address);
         let bound = bound.expect("an ACK stands behind its record");
         assert_eq!(bound.state, State::Bound);
-        assert_eq!(bound.hardware, support::packet::mac(client));
+        assert_eq!(bound.hardware, support::packet::mac(card(client)));
         assert!(bound.ends > self.world.now);
         self.held.retain(|_, (holder, _)| *holder != client);
         self.held.insert(address, (client, bound.ends));

@@ -83,6 +83,19 @@ pub fn grub(config: &BootConfig, asker: &Asker<'_>) -> String {
     script.text
 }
 
+/// Which boot files the script of a machine fetches, by their paths: its kernel and its initrds.
+pub(super) fn files(config: &BootConfig, asker: &Asker<'_>) -> (Option<String>, Vec<String>) {
+    let asker = Asker { url: "", ..*asker };
+    let script = Script { config, asker: &asker, text: String::new() };
+    let path = |template| script.url(template).trim_start_matches('/').to_owned();
+    match script.target() {
+        Some(BootTarget::Kernel { kernel, initrds, .. }) => {
+            (Some(path(kernel)), initrds.iter().map(path).collect())
+        }
+        Some(BootTarget::Script(_) | BootTarget::LocalDisk) | None => (None, Vec::new()),
+    }
+}
+
 const UNKNOWN: [&str; 2] = [
     "This machine has no boot profile.",
     "To give it one: hostler machine create NAME, then hostler machine boot-as NAME PROFILE.",

@@ -1,17 +1,18 @@
 //! The configuration of a VLAN, made ready for packets.
 
-use std::{mem, net::Ipv4Addr};
+use std::{collections::BTreeSet, mem, net::Ipv4Addr};
 
 use common::{
     Lifetime, Objection, VlanId,
     dhcp_options::{self, OptionSet, OptionValue},
-    rack_config::{ClientMatch, DhcpSubnet, DhcpVlan, Reservation},
+    rack_config::{ClientMatch, DhcpSubnet, DhcpVlan, Reservation, boot::Architecture},
 };
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
 use super::options::{EncodedOptions, Unfit};
 use crate::{
+    boot::loader::Own,
     lease::{Client, Pool},
     output::Link,
 };
@@ -23,6 +24,8 @@ pub struct CompiledVlan {
     /// One for each subnet; moved into the lease table when this is applied.
     pub(crate) pools: Vec<Pool>,
     links: Vec<ServedLink>,
+    /// Addresses come from elsewhere.
+    pub(crate) proxy: bool,
     /// Subnet and number of the reservation of an address.
     reserved: HashMap<Ipv4Addr, (usize, usize), FixedState>,
 }
@@ -33,6 +36,7 @@ pub(crate) struct Subnet {
     pub(crate) lease: Lifetime,
     pub(crate) options: EncodedOptions,
     pub(crate) boot: Boot,
+    pub(crate) disabled_boot: BTreeSet<Architecture>,
     reservations: Vec<Reserved>,
     by_mac: HashMap<[u8; 6], usize, FixedState>,
     by_identifier: HashMap<Box<[u8]>, usize, FixedState>,
@@ -100,6 +104,7 @@ impl CompiledVlan {
         Ok(Self {
             vlan: config.vlan,
             links: links.collect(),
+            proxy: config.proxy,
             pools: config.subnets().iter().map(|subnet| Pool::new(&subnet.dynamic)).collect(),
             subnets,
             reserved,
@@ -135,7 +140,7 @@ impl CompiledVlan {
     pub(crate) fn reservation_for(&self, subnet: usize, client: &Client<'_>) -> Option<&Reserved> {
         let subnet = &self.subnets[subnet];
         let by_identifier = subnet.by_identifier.get(client.identifier);
-        let number = by_identifier.or_else(|| subnet.by_mac.get(&ethernet(client)?))?;
+        let number = by_identifier.or_else(|| subnet.by_mac.get(&client.mac()?))?;
         subnet.reservations.get(*number)
     }
 
@@ -182,6 +187,7 @@ impl Subnet {
             lease: config.lease,
             options: encode(&options, path, objections),
             boot,
+            disabled_boot: config.disabled_boot.clone(),
             reservations: Vec::new(),
             by_mac: HashMap::default(),
             by_identifier: HashMap::default(),
@@ -237,7 +243,7 @@ impl Reserved {
 
     pub(crate) fn is_for(&self, client: &Client<'_>) -> bool {
         match &self.client {
-            ClientMatch::Mac(mac) => ethernet(client) == Some(mac.octets()),
+            ClientMatch::Mac(mac) => client.mac() == Some(mac.octets()),
             ClientMatch::Identifier(identifier) => client.identifier == identifier,
         }
     }
@@ -249,6 +255,10 @@ impl Boot {
         let server = self.next_server.map(|server| (TFTP_SERVER_NAME, server.to_string()));
         let file = (!self.file.is_empty()).then(|| (BOOT_FILE_NAME, self.file.clone()));
         server.into_iter().chain(file).map(|(code, text)| (code, OptionValue::Text(text))).collect()
+    }
+
+    pub(crate) fn own(&self) -> Own<'_> {
+        Own { next_server: self.next_server, file: &self.file }
     }
 
     fn or(self, other: &Self) -> Self {
@@ -272,9 +282,4 @@ fn encode(options: &OptionSet, path: &str, objections: &mut Vec<Objection>) -> E
         }
         EncodedOptions::default()
     })
-}
-
-fn ethernet(client: &Client<'_>) -> Option<[u8; 6]> {
-    const ETHERNET: u8 = 1;
-    (client.hardware_type == ETHERNET).then(|| client.hardware.try_into().ok()).flatten()
 }

@@ -32,10 +32,12 @@ pub enum Dropped {
     NotHeld,
     /// Every address is taken.
     NoFreeAddress,
+    /// Another server gives the addresses of its VLAN, and it does not boot, or there is no loader for it.
+    NotBooting,
 }
 
 impl Dropped {
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Short,
         Self::NotFromClient,
         Self::NoCookie,
@@ -52,6 +54,7 @@ impl Dropped {
         Self::UnknownClient,
         Self::NotHeld,
         Self::NoFreeAddress,
+        Self::NotBooting,
     ];
 
     pub fn name(self) -> &'static str {
@@ -72,6 +75,7 @@ impl Dropped {
             Self::UnknownClient => "unknown-client",
             Self::NotHeld => "not-held",
             Self::NoFreeAddress => "no-free-address",
+            Self::NotBooting => "not-booting",
         }
     }
 }
@@ -83,10 +87,15 @@ pub enum Answer {
     Nak,
     /// An ACK to an INFORM: options and no lease.
     Information,
+    /// An offer beside another server's, of a loader and no address.
+    BootOffer,
+    /// The same, asked for on the port of boot servers.
+    BootAck,
 }
 
 impl Answer {
-    pub const ALL: [Self; 4] = [Self::Offer, Self::Ack, Self::Nak, Self::Information];
+    pub const ALL: [Self; 6] =
+        [Self::Offer, Self::Ack, Self::Nak, Self::Information, Self::BootOffer, Self::BootAck];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -94,14 +103,16 @@ impl Answer {
             Self::Ack => "ack",
             Self::Nak => "nak",
             Self::Information => "information",
+            Self::BootOffer => "boot-offer",
+            Self::BootAck => "boot-ack",
         }
     }
 
     /// Its option 53 (RFC 2132 section 9.6).
     pub(crate) fn message_type(self) -> u8 {
         match self {
-            Self::Offer => 2,
-            Self::Ack | Self::Information => 5,
+            Self::Offer | Self::BootOffer => 2,
+            Self::Ack | Self::Information | Self::BootAck => 5,
             Self::Nak => 6,
         }
     }

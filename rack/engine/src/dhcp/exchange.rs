@@ -5,6 +5,8 @@ use std::net::Ipv4Addr;
 use common::Lifetime;
 
 use super::{
+    boot::{Awaited, BootOptions},
+    booting::Choice,
     compiled::CompiledVlan,
     counters::{Answer, Dropped},
     reply::Reply,
@@ -12,6 +14,7 @@ use super::{
     v4::{Kind, Request},
 };
 use crate::{
+    boot::{CompiledBoot, trace::Seen},
     lease::{
         Slot,
         allocate::{self, Asking},
@@ -24,6 +27,9 @@ use crate::{
 const OFFER_SECONDS: u32 = 60;
 /// How long a declined address is given to nobody.
 const QUARANTINE_SECONDS: u32 = 3600;
+/// A lease in the midst of a boot. Firmware and loaders do not renew, so it lasts until a loader, a kernel and its initrd have come; and no longer, since a
+/// machine that then starts from its own disk may never be heard of again. The system's first packet makes it a lease as long as any other.
+const BOOT_SECONDS: u32 = 120;
 /// A client that asks for less gets this.
 const SHORTEST_LEASE: u32 = 10;
 
@@ -36,10 +42,16 @@ pub(crate) struct Exchange<'a, 'l> {
     pub(crate) subnet: usize,
     /// What this rack calls itself towards the client (option 54).
     pub(crate) identifier: Ipv4Addr,
+    pub(crate) boot: Option<&'a CompiledBoot>,
+    pub(crate) awaited: &'a mut Awaited,
 }
 
 impl Exchange<'_, '_> {
     pub(crate) fn run(mut self) -> Result<(), Dropped> {
+        self.notice_system();
+        if self.vlan().proxy {
+            return self.beside_another();
+        }
         match self.request.kind() {
             Kind::Discover => self.discover(),
             Kind::Request => self.request(),
@@ -51,8 +63,9 @@ impl Exchange<'_, '_> {
 
     fn discover(&mut self) -> Result<(), Dropped> {
         let client = self.request.client;
-        let (address, why) = allocate::choose(self.vlan(), &self.server.table, self.asking())
-            .ok_or(Dropped::NoFreeAddress)?;
+        let chosen = allocate::choose(self.vlan(), &self.server.table, self.asking());
+        self.notice_asked(chosen.map(|(address, _)| address));
+        let (address, why) = chosen.ok_or(Dropped::NoFreeAddress)?;
         self.withdraw_offers(Some(address));
         let known = self.server.table.at(address);
         if known.is_none_or(|slot| self.server.table.lease(slot).state != State::Bound) {
@@ -86,7 +99,10 @@ impl Exchange<'_, '_> {
     /// A client that comes back with an address that it could have: if it is not known to have had it, it is told so only by who knows the client.
     fn judge_rebooted(&mut self, address: Ipv4Addr) -> Result<(), Dropped> {
         let client = &self.request.client;
-        let own = |slot| self.server.table.lease(slot).client().is(client);
+        let own = |slot| {
+            let holder = self.server.table.lease(slot).client();
+            holder.is(client) || holder.is_stage_of(client)
+        };
         let reserved =
             || self.vlan().reservation_at(address).is_some_and(|reserved| reserved.is_for(client));
         if self.server.table.at(address).is_some_and(own) || reserved() {
@@ -101,10 +117,14 @@ impl Exchange<'_, '_> {
 
     fn bind(&mut self, address: Ipv4Addr) {
         let client = self.request.client;
-        let known = self.server.table.at(address).filter(|slot| {
-            let lease = self.server.table.lease(*slot);
-            !lease.state.is_ended() && lease.client().is(&client)
-        });
+        let held = self.server.table.at(address).map(|slot| (slot, self.server.table.lease(slot)));
+        // what a machine was promised before, its firmware does not shorten: whoever makes its MAC address up takes nothing from it
+        let kept_until = held
+            .filter(|(_, lease)| client.boot && lease.state == State::Bound)
+            .map_or(0, |(_, lease)| lease.ends);
+        let known = held
+            .filter(|(_, lease)| !lease.state.is_ended() && lease.client().is(&client))
+            .map(|(slot, _)| slot);
         let slot = match known {
             Some(slot) => {
                 self.server.table.set_client(slot, &client);
@@ -112,9 +132,12 @@ impl Exchange<'_, '_> {
             }
             None => self.server.table.claim(address, &client),
         };
-        let ends = self.ledger.until(self.lifetime(address));
+        let ends = self.ledger.until(self.lifetime(address)).max(kept_until);
         self.server.change(slot, Event::Bind, ends, self.ledger);
         self.end_others(address);
+        if client.boot {
+            self.notice(Seen::Bound { address });
+        }
         self.lease(Answer::Ack, address);
     }
 
@@ -181,29 +204,40 @@ impl Exchange<'_, '_> {
         self.send(answer, subnet, Some(address), Some((address, self.lifetime(address))));
     }
 
-    fn send(
+    pub(super) fn send(
         &mut self,
         answer: Answer,
         subnet: usize,
         told: Option<Ipv4Addr>,
         lease: Option<(Ipv4Addr, Lifetime)>,
     ) {
+        let request = self.request;
         let (vlan, out) = (self.server.config.as_ref(), &mut *self.ledger.out);
         let Some(vlan) = vlan else { return };
+        let choice = Choice { vlan, boot: self.boot, request, identifier: self.identifier };
+        let loader = told.and_then(|_| choice.loader(subnet, told));
+        let boot = request
+            .booting
+            .filter(|_| answer != Answer::Nak)
+            .map(|booting| BootOptions::new(booting.client, loader.as_ref(), request, vlan.proxy));
         let told = told.map(|address| vlan.told(subnet, Some(address)));
-        let reply = Reply { answer, server: self.identifier, lease, told };
+        let reply = Reply { answer, server: self.identifier, lease, told, boot };
         let start = out.bytes.len();
-        reply.write(self.request, &mut out.bytes);
+        reply.write(request, &mut out.bytes);
         let send = Send {
             link: self.datagram.link,
             from: self.identifier,
-            to: reply.destination(self.request, self.datagram.source),
+            to: reply.destination(request, self.datagram.source),
             start: u32::try_from(start).expect("a batch's replies fit 4 GiB"),
             len: u32::try_from(out.bytes.len() - start).expect("a reply fits a frame"),
         };
         match answer {
             Answer::Ack => out.late.push(send),
-            Answer::Offer | Answer::Nak | Answer::Information => out.early.push(send),
+            Answer::Offer
+            | Answer::Nak
+            | Answer::Information
+            | Answer::BootOffer
+            | Answer::BootAck => out.early.push(send),
         }
         self.ledger.counters.count_answered(answer);
     }
@@ -213,11 +247,13 @@ impl Exchange<'_, '_> {
         let vlan = self.vlan();
         let given = vlan.subnets[vlan.subnet_of(address).unwrap_or(self.subnet)].lease;
         let asked = self.request.lease_seconds.map(|asked| asked.max(SHORTEST_LEASE));
-        let shorter = asked.filter(|asked| *asked < given.seconds());
-        shorter.and_then(|asked| asked.try_into().ok()).unwrap_or(given)
+        let boot = self.request.booting.map(|_| BOOT_SECONDS);
+        let shorter = asked.into_iter().chain(boot).min();
+        let shorter = shorter.filter(|shorter| *shorter < given.seconds());
+        shorter.and_then(|shorter| shorter.try_into().ok()).unwrap_or(given)
     }
 
-    fn is_ours(&self, server: Ipv4Addr) -> bool {
+    pub(super) fn is_ours(&self, server: Ipv4Addr) -> bool {
         server == self.identifier
             || self.datagram.local == Some(server)
             || self.vlan().has_address(server)
@@ -228,7 +264,7 @@ impl Exchange<'_, '_> {
         Asking { client: self.request.client, subnet: self.subnet, requested }
     }
 
-    fn vlan(&self) -> &CompiledVlan {
+    pub(super) fn vlan(&self) -> &CompiledVlan {
         self.server.config().expect("a packet belongs to a VLAN that is configured")
     }
 }

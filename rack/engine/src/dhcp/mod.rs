@@ -1,5 +1,7 @@
 //! The DHCP of a rack: all its VLANs, one owner, no lock.
 
+mod boot;
+mod booting;
 pub(crate) mod compiled;
 mod counters;
 mod exchange;
@@ -19,6 +21,7 @@ use std::net::Ipv4Addr;
 use common::{Timestamp, VlanId};
 
 use crate::{
+    boot::CompiledBoot,
     lease::{
         Pool,
         record::{self, Record},
@@ -26,6 +29,7 @@ use crate::{
     },
     output::{Datagram, Outputs},
 };
+use boot::Awaited;
 use exchange::Exchange;
 use scope::Places;
 use server::{Ledger, Server};
@@ -40,6 +44,9 @@ pub struct Servers {
     revision: u64,
     counters: Counters,
     joined: walk::Joined,
+    /// None: this rack serves no boot files.
+    boot: Option<Box<CompiledBoot>>,
+    awaited: Awaited,
     /// The second up to which everything that ended is dealt with; none if something is left over.
     swept: Option<u32>,
 }
@@ -99,6 +106,8 @@ impl Servers {
             revision: 0,
             counters: Counters::default(),
             joined: walk::Joined::default(),
+            boot: None,
+            awaited: Awaited::default(),
             swept: None,
         }
     }
@@ -133,8 +142,13 @@ impl Servers {
         Retired { _config: config, _pools: Vec::new() }
     }
 
+    /// Tells machines that boot of these loaders from now on; gives back what that replaces.
+    pub fn apply_boot(&mut self, boot: Option<Box<CompiledBoot>>) -> Option<Box<CompiledBoot>> {
+        std::mem::replace(&mut self.boot, boot)
+    }
+
     pub fn handle_datagram(&mut self, datagram: Datagram<'_>, now: Timestamp, out: &mut Outputs) {
-        let Self { servers, places, revision, counters, joined, .. } = self;
+        let Self { servers, places, revision, counters, joined, boot, awaited, .. } = self;
         let outcome = Request::decode(datagram.payload, joined).and_then(|request| {
             counters.count_received(request.kind());
             let place = places.find(servers, &datagram, &request).ok_or(Dropped::NoSubnet)?;
@@ -150,6 +164,8 @@ impl Servers {
                 request: &request,
                 subnet: place.subnet,
                 identifier,
+                boot: boot.as_deref(),
+                awaited,
             };
             exchange.run()
         });

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use common::Lifetime;
 
 use super::{
+    boot::BootOptions,
     compiled::{Boot, EncodedPair},
     counters::Answer,
     v4::{BROADCAST, Request},
@@ -19,6 +20,8 @@ pub(crate) struct Reply<'a> {
     pub(crate) lease: Option<(Ipv4Addr, Lifetime)>,
     /// None in a NAK.
     pub(crate) told: Option<(EncodedPair<'a>, &'a Boot)>,
+    /// For a machine that boots.
+    pub(crate) boot: Option<BootOptions<'a>>,
 }
 
 /// Every host takes datagrams of this size (RFC 2131 section 2); a client may say that it takes larger ones (option 57), up to a frame's.
@@ -54,14 +57,24 @@ impl Reply<'_> {
         write_option(61, request.client.identifier, out);
         let relay = request.client.relay_information;
         let reserve = if relay.is_empty() { 1 } else { 3 + relay.len() };
-        if let Some((options, _)) = self.told {
-            write_wanted(request.wanted, options, limit - reserve, out);
+        let mut done = Done::default();
+        let operators = self.told.map(|(options, _)| options);
+        if let Some(boot) = &self.boot {
+            boot.write(operators, limit - reserve, &mut done, out);
+        }
+        if let Some(options) = operators.filter(|_| !self.is_proxy()) {
+            write_wanted(request.wanted, options, limit - reserve, (done, out));
         }
         write_option(82, relay, out);
         out.push(END);
         if out.len() < start + SMALLEST {
             out.resize(start + SMALLEST, 0);
         }
+    }
+
+    /// Whether another server gives the address, and all that goes with it.
+    fn is_proxy(&self) -> bool {
+        matches!(self.answer, Answer::BootOffer | Answer::BootAck)
     }
 
     /// The fixed part (RFC 2131 section 4.3.1, table 3).
@@ -77,9 +90,11 @@ impl Reply<'_> {
             head[12..16].copy_from_slice(&octets(request.ciaddr));
         }
         head[16..20].copy_from_slice(&octets(self.lease.map(|(address, _)| address)));
-        if let Some((_, boot)) = self.told {
-            head[20..24].copy_from_slice(&octets(boot.next_server));
-            head[108..108 + boot.file.len()].copy_from_slice(boot.file.as_bytes());
+        let own = || self.told.map(|(_, boot)| (boot.next_server, boot.file.as_str()));
+        let boot = self.boot.as_ref().map(BootOptions::server_and_file);
+        if let Some((server, file)) = boot.or_else(own) {
+            head[20..24].copy_from_slice(&octets(server));
+            head[108..108 + file.len()].copy_from_slice(file.as_bytes());
         }
         head[24..28].copy_from_slice(&octets(request.giaddr));
         head[28..44].copy_from_slice(&request.chaddr);
@@ -100,45 +115,57 @@ impl Reply<'_> {
         const SERVER_PORT: u16 = 67;
         const CLIENT_PORT: u16 = 68;
         let client = |address| To::Unicast(SocketAddrV4::new(address, CLIENT_PORT));
+        if self.answer == Answer::BootAck {
+            return To::Unicast(source);
+        }
         if let Some(giaddr) = request.giaddr {
             return To::Unicast(SocketAddrV4::new(giaddr, SERVER_PORT));
         }
         match (self.answer, request.ciaddr, self.lease) {
             (Answer::Ack | Answer::Information, Some(ciaddr), _) => client(ciaddr),
             (Answer::Information, None, _) if !source.ip().is_unspecified() => client(*source.ip()),
-            (Answer::Offer | Answer::Ack, _, Some((address, _))) => match ethernet(request) {
+            (Answer::Offer | Answer::Ack, _, Some((address, _))) => match request.mac() {
                 Some(mac) if request.flags & BROADCAST == 0 => To::Hardware { mac, address },
                 _ => To::Broadcast,
             },
-            (Answer::Offer | Answer::Ack | Answer::Nak | Answer::Information, ..) => To::Broadcast,
+            _ => To::Broadcast,
         }
     }
 }
 
-fn write_wanted(wanted: &[u8], options: EncodedPair<'_>, limit: usize, out: &mut Vec<u8>) {
+/// Which options stand in a reply already.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Done([u64; 4]);
+
+impl Done {
+    /// Whether it did not until now.
+    pub(crate) fn add(&mut self, code: u8) -> bool {
+        let (word, bit) = (usize::from(code >> 6), 1 << (code & 63));
+        let is_new = self.0[word] & bit == 0;
+        self.0[word] |= bit;
+        is_new
+    }
+}
+
+fn write_wanted(
+    wanted: &[u8],
+    options: EncodedPair<'_>,
+    limit: usize,
+    (mut done, out): (Done, &mut Vec<u8>),
+) {
     let wanted = if wanted.is_empty() { &UNASKED } else { wanted };
-    let mut done = [0_u64; 4];
     // the mask comes before the routers (RFC 2132 section 3.3), wherever it stands in the client's list
     for code in std::iter::once(SUBNET_MASK).chain(wanted.iter().copied()) {
-        let (word, bit) = (usize::from(code >> 6), 1 << (code & 63));
-        if done[word] & bit != 0 {
-            continue;
-        }
-        done[word] |= bit;
         let option = options.get(code);
-        if out.len() + option.len() <= limit {
+        if done.add(code) && out.len() + option.len() <= limit {
             out.extend_from_slice(option);
         }
     }
 }
 
-fn write_option(code: u8, value: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn write_option(code: u8, value: &[u8], out: &mut Vec<u8>) {
     if let (Ok(length), false) = (u8::try_from(value.len()), value.is_empty()) {
         out.extend_from_slice(&[code, length]);
         out.extend_from_slice(value);
     }
-}
-
-fn ethernet(request: &Request<'_>) -> Option<[u8; 6]> {
-    (request.client.hardware_type == 1).then(|| request.client.hardware.try_into().ok()).flatten()
 }

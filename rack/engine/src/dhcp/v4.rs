@@ -5,7 +5,10 @@ use std::net::Ipv4Addr;
 use dhcproto::v4::{Opcode, borrowed::Message};
 
 use super::{counters::Dropped, walk};
-use crate::lease::Client;
+use crate::{
+    boot::loader::{Booting, Told},
+    lease::Client,
+};
 
 /// The kinds of message that a server answers (RFC 2131 section 3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +45,9 @@ pub(crate) struct Request<'a> {
     pub(crate) subnet_selection: Option<Ipv4Addr>,
     /// Suboption 5 of option 82 (RFC 3527).
     pub(crate) link_selection: Option<Ipv4Addr>,
+    pub(crate) told: Told<'a>,
+    /// None: it does not ask in the course of a network boot.
+    pub(crate) booting: Option<Booting>,
 }
 
 /// `flags`: the client cannot be sent a frame of its own before it has its address.
@@ -71,7 +77,14 @@ impl<'a> Request<'a> {
         if request.client.hardware.is_empty() && request.client.identifier.is_empty() {
             return Err(Dropped::NoIdentity);
         }
+        request.booting = request.told.booting();
+        request.client.boot = request.booting.is_some();
         request.kind.map(|_| request).ok_or(Dropped::NoMessageType)
+    }
+
+    /// Its hardware address, if that is an Ethernet one.
+    pub(crate) fn mac(&self) -> Option<[u8; 6]> {
+        self.client.mac()
     }
 
     pub(crate) fn kind(&self) -> Kind {
@@ -87,13 +100,18 @@ impl<'a> Request<'a> {
             54 => self.server = address(exactly(value)?.into()),
             55 => self.wanted = value,
             57 => self.largest = value.try_into().ok().map(u16::from_be_bytes),
+            60 => self.told.vendor_class = value,
             61 => self.client.identifier = value,
+            77 => self.told.user_class = value,
             82 => {
                 self.client.relay_information = value;
                 self.link_selection = suboption(value, 5)
                     .and_then(|value| address(<[u8; 4]>::try_from(value).ok()?.into()));
             }
+            93 => self.told.architectures = value,
+            97 => self.told.machine = value,
             118 => self.subnet_selection = address(exactly(value)?.into()),
+            175 => self.told.ipxe = value,
             _ => {}
         }
         Ok(())

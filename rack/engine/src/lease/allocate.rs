@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use super::{Client, state::State, table::Table};
+use super::{Client, Slot, state::State, table::Table};
 use crate::dhcp::compiled::CompiledVlan;
 
 /// Why a client was offered just this address.
@@ -12,6 +12,8 @@ pub enum Why {
     Reserved,
     /// The client has it, or had it and nobody has taken it since.
     Held,
+    /// Its machine has it, or had it, as firmware, loader or system: one machine keeps one address through its boot.
+    SameMachine,
     /// The client asked for it, and it was free.
     Requested,
     /// Nobody has had it.
@@ -21,13 +23,20 @@ pub enum Why {
 }
 
 impl Why {
-    pub const ALL: [Self; 5] =
-        [Self::Reserved, Self::Held, Self::Requested, Self::Fresh, Self::LongestUnused];
+    pub const ALL: [Self; 6] = [
+        Self::Reserved,
+        Self::Held,
+        Self::SameMachine,
+        Self::Requested,
+        Self::Fresh,
+        Self::LongestUnused,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Reserved => "reserved",
             Self::Held => "held",
+            Self::SameMachine => "same-machine",
             Self::Requested => "requested",
             Self::Fresh => "fresh",
             Self::LongestUnused => "longest-unused",
@@ -44,8 +53,8 @@ pub(crate) struct Asking<'a> {
     pub(crate) requested: Option<Ipv4Addr>,
 }
 
-/// A reservation, else the lease that the client has or had, else what it asks for, else one that nobody ever had, else the one that is unused longest. The
-/// subnets of a VLAN share one network: what the first cannot give the next may.
+/// A reservation, else the lease that the client or its machine has or had, else what it asks for, else one that nobody ever had, else the one that is unused
+/// longest. The subnets of a VLAN share one network: what the first cannot give the next may.
 pub(crate) fn choose(
     vlan: &CompiledVlan,
     table: &Table,
@@ -53,7 +62,7 @@ pub(crate) fn choose(
 ) -> Option<(Ipv4Addr, Why)> {
     reserved(vlan, table, &asking)
         .map(|address| (address, Why::Reserved))
-        .or_else(|| held(vlan, table, &asking).map(|address| (address, Why::Held)))
+        .or_else(|| held(vlan, table, &asking.client))
         .or_else(|| requested(table, &asking).map(|address| (address, Why::Requested)))
         .or_else(|| vlan.subnets_from(asking.subnet).find_map(|subnet| unused(table, subnet)))
 }
@@ -91,9 +100,20 @@ fn reserved(vlan: &CompiledVlan, table: &Table, asking: &Asking<'_>) -> Option<I
         .find(|address| is_free_for(vlan, table, &asking.client, *address))
 }
 
-fn held(vlan: &CompiledVlan, table: &Table, asking: &Asking<'_>) -> Option<Ipv4Addr> {
-    let address = table.lease(table.of_client(&asking.client)?).address();
-    is_open(vlan, table, address).then_some(address)
+/// What goes on before what has ended, and under its own name before that of another stage of its boot.
+fn held(vlan: &CompiledVlan, table: &Table, client: &Client<'_>) -> Option<(Ipv4Addr, Why)> {
+    let goes_on = |slot: &Slot| !table.lease(*slot).state.is_ended();
+    let open = |slot: Option<Slot>, why| {
+        let address = table.lease(slot?).address();
+        is_open(vlan, table, address).then_some((address, why))
+    };
+    let own = table.of_client(client);
+    let other =
+        if own.is_some_and(|own| goes_on(&own)) { None } else { table.of_other_stage(client) };
+    open(own.filter(goes_on), Why::Held)
+        .or_else(|| open(other.filter(goes_on), Why::SameMachine))
+        .or_else(|| open(own, Why::Held))
+        .or_else(|| open(other, Why::SameMachine))
 }
 
 fn requested(table: &Table, asking: &Asking<'_>) -> Option<Ipv4Addr> {
@@ -122,7 +142,10 @@ fn is_free_for(vlan: &CompiledVlan, table: &Table, client: &Client<'_>, address:
     };
     match lease.state {
         State::Released | State::Expired => true,
-        State::Offered | State::Bound => lease.client().is(client) || same_machine(),
+        State::Offered | State::Bound => {
+            let holder = lease.client();
+            holder.is(client) || holder.is_stage_of(client) || same_machine()
+        }
         State::Declined => false,
     }
 }

@@ -15,6 +15,8 @@ use super::{slab, slab::Lease, state::State};
 const MAGIC: u32 = u32::from_le_bytes(*b"HLL1");
 const HEAD: usize = 24;
 const RECORD_HEAD: usize = 42;
+/// Beside the length of the hardware address.
+const BOOT: u8 = 0x80;
 
 /// One record as it stands in a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +30,8 @@ pub struct Record<'a> {
     pub ends: Timestamp,
     pub hardware_type: u8,
     pub hardware: &'a [u8],
+    /// Its client asked in the course of a network boot.
+    pub boot: bool,
     pub identifier: &'a [u8],
     pub host_name: &'a [u8],
     pub relay_information: &'a [u8],
@@ -67,6 +71,7 @@ impl Record<'_> {
             identifier: self.identifier,
             host_name: self.host_name,
             relay_information: self.relay_information,
+            boot: self.boot,
         }
     }
 }
@@ -169,7 +174,7 @@ pub(crate) fn write(frame: &mut Vec<u8>, vlan: VlanId, lease: &Lease) {
     let state = if lease.state == State::Offered { State::Expired } else { lease.state };
     head[36] = state.code();
     head[37] = client.hardware_type;
-    head[38] = length(client.hardware);
+    head[38] = length(client.hardware) | if client.boot { BOOT } else { 0 };
     head[39] = length(client.identifier);
     head[40] = length(client.host_name);
     head[41] = length(client.relay_information);
@@ -189,7 +194,9 @@ impl<'a> Reader<'a> {
         let started = Timestamp::from_seconds(self.u32()?.into());
         let ends = Timestamp::from_seconds(self.u32()?.into());
         let [state, hardware_type, lengths @ ..] = self.array::<6>()?;
+        let boot = lengths[0] & BOOT != 0;
         let [hardware, identifier, host_name, relay_information] = lengths.map(usize::from);
+        let hardware = hardware & usize::from(!BOOT);
         Some(Record {
             revision,
             vlan,
@@ -199,6 +206,7 @@ impl<'a> Reader<'a> {
             ends,
             hardware_type,
             hardware: self.take(hardware).filter(|hardware| hardware.len() <= 16)?,
+            boot,
             identifier: self.take(identifier)?,
             host_name: self.take(host_name)?,
             relay_information: self.take(relay_information)?,
@@ -243,6 +251,7 @@ mod tests {
                 identifier: &[1, number][..usize::from(number % 3)],
                 host_name: b"host",
                 relay_information: &[1, 2, 3, 4],
+                boot: number == 2,
             };
             let slot = slab.insert(Ipv4Addr::new(10, 0, 0, number), &client);
             slab[slot].state = State::Bound;
@@ -280,6 +289,7 @@ mod tests {
             ends: Timestamp::from_seconds(1600),
             hardware_type: 1,
             hardware: &[2, 0, 0, 0, 0, 2],
+            boot: true,
             identifier: &[1, 2],
             host_name: b"host",
             relay_information: &[1, 2, 3, 4],

@@ -29,6 +29,8 @@ pub(crate) struct Client<'a> {
     pub(crate) host_name: &'a [u8],
     /// Option 82.
     pub(crate) relay_information: &'a [u8],
+    /// It asks in the course of a network boot: firmware, or a loader.
+    pub(crate) boot: bool,
 }
 
 impl Client<'_> {
@@ -40,14 +42,35 @@ impl Client<'_> {
         }
     }
 
+    /// Its hardware address, if that is an Ethernet one.
+    pub(crate) fn mac(&self) -> Option<[u8; 6]> {
+        const ETHERNET: u8 = 1;
+        (self.hardware_type == ETHERNET).then(|| self.hardware.try_into().ok()).flatten()
+    }
+
+    /// Whether both are one machine in different stages of its boot. Firmware, loader and system call themselves differently (RFC 4578 section 2.3 against
+    /// RFC 4361), so that only the network card and the port where it is attached tell; and nothing tells two systems behind one card apart from two stages
+    /// but that one of them is none.
+    pub(crate) fn is_stage_of(&self, other: &Client<'_>) -> bool {
+        (self.boot || other.boot)
+            && self.mac().is_some()
+            && self.mac() == other.mac()
+            && self.relay_information == other.relay_information
+    }
+
     pub(crate) fn hash(&self, state: &FixedState) -> u64 {
-        let mut hasher = state.build_hasher();
         if self.identifier.is_empty() {
-            hasher.write_u8(self.hardware_type);
-            hasher.write(self.hardware);
-        } else {
-            hasher.write(self.identifier);
+            return self.hash_hardware(state);
         }
+        let mut hasher = state.build_hasher();
+        hasher.write(self.identifier);
+        hasher.finish()
+    }
+
+    pub(crate) fn hash_hardware(&self, state: &FixedState) -> u64 {
+        let mut hasher = state.build_hasher();
+        hasher.write_u8(self.hardware_type);
+        hasher.write(self.hardware);
         hasher.finish()
     }
 }
@@ -67,9 +90,12 @@ pub(crate) struct Lease {
     next: u32,
     pub(crate) state: State,
     hardware_type: u8,
+    /// And in the highest bit whether its client was booting.
     hardware_length: u8,
     identifier_length: u8,
 }
+
+const BOOT: u8 = 0x80;
 
 const _: () = assert!(size_of::<Lease>() == 64);
 
@@ -101,10 +127,11 @@ impl Lease {
         let (identifier, host_name, relay_information) = self.parts();
         Client {
             hardware_type: self.hardware_type,
-            hardware: &self.hardware[..self.hardware_length.into()],
+            hardware: &self.hardware[..(self.hardware_length & !BOOT).into()],
             identifier,
             host_name,
             relay_information,
+            boot: self.hardware_length & BOOT != 0,
         }
     }
 
@@ -114,7 +141,7 @@ impl Lease {
         self.hardware = [0; 16];
         self.hardware[..hardware.len()].copy_from_slice(hardware);
         self.hardware_type = client.hardware_type;
-        self.hardware_length = short(hardware);
+        self.hardware_length = short(hardware) | if client.boot { BOOT } else { 0 };
         let new = (client.identifier, client.host_name, client.relay_information);
         if self.parts() == new {
             return;

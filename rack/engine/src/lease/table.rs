@@ -20,6 +20,8 @@ pub(crate) struct Table {
     by_address: HashTable<Slot>,
     /// Leases of clients that may come back for them; a client may have an offer besides a lease.
     by_client: HashTable<Slot>,
+    /// Those of them whose client has an identifier, by its hardware address: the others are found as clients.
+    by_hardware: HashTable<Slot>,
     /// Those that have not ended.
     wheel: Wheel,
     /// The ended ones of addresses that are in no pool.
@@ -50,6 +52,7 @@ impl Table {
             leases: Slab::default(),
             by_address: HashTable::new(),
             by_client: HashTable::new(),
+            by_hardware: HashTable::new(),
             wheel: Wheel::default(),
             elsewhere: List::default(),
             pools: Vec::new(),
@@ -87,11 +90,25 @@ impl Table {
 
     /// What this client has: a lease that goes on, else an offer, else the lease that ended last.
     pub(crate) fn of_client(&self, client: &Client<'_>) -> Option<Slot> {
-        let rank = |slot: &Slot| {
-            let lease = &self.leases[*slot];
-            (lease.state == State::Bound, lease.state == State::Offered, lease.ends)
+        self.all_of_client(client).max_by_key(|slot| self.rank(*slot))
+    }
+
+    fn rank(&self, slot: Slot) -> (bool, bool, u32) {
+        let lease = &self.leases[slot];
+        (lease.state == State::Bound, lease.state == State::Offered, lease.ends)
+    }
+
+    /// What another stage of this client's boot has or had: a lease that goes on before an offer, the one that ends last first.
+    pub(crate) fn of_other_stage(&self, client: &Client<'_>) -> Option<Slot> {
+        let hash = client.hash_hardware(&self.hasher);
+        let bare = |slot: &&Slot| self.leases[**slot].client().identifier.is_empty();
+        let bare = self.by_client.iter_hash(hash).filter(bare);
+        let all = bare.chain(self.by_hardware.iter_hash(hash)).copied();
+        let other = |slot: &Slot| {
+            let holder = self.leases[*slot].client();
+            !holder.is(client) && holder.is_stage_of(client)
         };
-        self.all_of_client(client).max_by_key(rank)
+        all.filter(other).max_by_key(|slot| self.rank(*slot))
     }
 
     /// Any lease of this client but the one at `address`.
@@ -117,14 +134,9 @@ impl Table {
         let Some(slot) = self.at(address) else {
             return self.insert(address, client);
         };
-        if self.leases[slot].client().is(client) {
-            self.leases[slot].set_client(client);
-            // it may have been given up by its client, which has come back
-            self.forget_client(slot);
-        } else {
-            self.forget_client(slot);
-            self.leases[slot].set_client(client);
-        }
+        // its client may have given it up, and has come back
+        self.forget_client(slot);
+        self.leases[slot].set_client(client);
         self.remember_client(slot);
         slot
     }
@@ -185,8 +197,16 @@ impl Table {
         self.leases[slot].revision = revision;
     }
 
+    /// What else the client of a lease that goes on says of itself now.
     pub(crate) fn set_client(&mut self, slot: Slot, client: &Client<'_>) {
+        let is_moved = self.leases[slot].client().hardware != client.hardware;
+        if is_moved {
+            self.forget_client(slot);
+        }
         self.leases[slot].set_client(client);
+        if is_moved {
+            self.remember_client(slot);
+        }
     }
 
     pub(crate) fn next_due(&mut self, now: u32) -> Option<Slot> {
@@ -310,6 +330,10 @@ impl Table {
         let (leases, hasher) = (&self.leases, &self.hasher);
         let hash = |slot: &Slot| leases[*slot].client().hash(hasher);
         self.by_client.insert_unique(hash(&slot), slot, hash);
+        if !leases[slot].client().identifier.is_empty() {
+            let hash = |slot: &Slot| leases[*slot].client().hash_hardware(hasher);
+            self.by_hardware.insert_unique(hash(&slot), slot, hash);
+        }
     }
 
     /// Its address stays with it until it is taken, but its client is not offered it again.
@@ -317,6 +341,13 @@ impl Table {
         let hash = self.leases[slot].client().hash(&self.hasher);
         if let Ok(entry) = self.by_client.find_entry(hash, |other| *other == slot) {
             entry.remove();
+        }
+        let client = self.leases[slot].client();
+        if !client.identifier.is_empty() {
+            let hash = client.hash_hardware(&self.hasher);
+            if let Ok(entry) = self.by_hardware.find_entry(hash, |other| *other == slot) {
+                entry.remove();
+            }
         }
     }
 

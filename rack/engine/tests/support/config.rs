@@ -1,21 +1,40 @@
-//! A VLAN in a line: `VLAN on LINK:ADDRESS,.. / PREFIX key=value .. / PREFIX ..`; `on -` is a VLAN that only relays reach.
+//! A VLAN in a line: `VLAN on LINK:ADDRESS,.. / PREFIX key=value .. / PREFIX ..`; `on -` is a VLAN that only relays reach, `VLAN proxy on` one with another
+//! server.
 
 use std::{collections::BTreeSet, net::Ipv4Addr};
 
 use common::{
     IpRange, Lifetime, Objection, SubnetId,
     dhcp_options::{self, OptionSet, OptionValue},
-    rack_config::{ClientMatch, DhcpSubnet, DhcpVlan, Reservation, Role},
+    rack_config::{
+        BootConfig, BootParts, ClientMatch, DhcpSubnet, DhcpVlan, Reservation, Role,
+        boot::{Architecture, BootFile, Loaders},
+    },
 };
-use engine::{dhcp::CompiledVlan, output::Link};
+use engine::{boot::CompiledBoot, dhcp::CompiledVlan, output::Link};
 
 pub fn compile(text: &str) -> Result<CompiledVlan, Vec<Objection>> {
     let mut parts = text.split(" / ");
     let (number, links) = parts.next().unwrap().split_once(" on ").unwrap();
+    let (number, proxy) = number.split_once(' ').unwrap_or((number, ""));
     let subnets = parts.map(subnet).collect();
     let vlan = super::vlan(number.trim().parse().unwrap());
-    let config = DhcpVlan::new(vlan, number.into(), Role::Primary, subnets)?;
+    let mut config = DhcpVlan::new(vlan, number.into(), Role::Primary, subnets)?;
+    config.proxy = proxy == "proxy";
     CompiledVlan::compile(&config, &self::links(links))
+}
+
+/// Loaders by architecture: `bios=undionly.kpxe uefi-x64=snponly.efi`.
+pub fn boot(text: &str) -> CompiledBoot {
+    let loader = |word: &str| {
+        let (architecture, path) = word.split_once('=').unwrap();
+        (architecture.parse().unwrap(), path.parse().unwrap())
+    };
+    let loaders: Loaders = text.split_whitespace().map(loader).collect();
+    let file = || BootFile { digest: Default::default(), size: 1 };
+    let files = loaders.values().map(|path| (path.clone(), file())).collect();
+    let config = BootConfig::new(BootParts { files, loaders, ..BootParts::default() });
+    CompiledBoot::compile(&config.unwrap(), 7280)
 }
 
 fn links(text: &str) -> Vec<(Link, Vec<Ipv4Addr>)> {
@@ -47,6 +66,7 @@ pub fn subnet(text: &str) -> DhcpSubnet {
             "lease" => subnet.lease = Lifetime::try_from(value.parse::<u32>().unwrap()).unwrap(),
             "next" => subnet.next_server = Some(value.parse().unwrap()),
             "file" => subnet.boot_file = value.into(),
+            "disabled" => subnet.disabled_boot.extend([value.parse::<Architecture>().unwrap()]),
             "reserve" => subnet.reservations.push(reservation(value)),
             name => option(&mut subnet.options, name, value),
         }

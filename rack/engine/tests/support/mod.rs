@@ -62,7 +62,7 @@ impl World {
         self.servers.apply_config(config::compile(text).unwrap());
     }
 
-    /// `wait SECONDS`, `config ...`, `withdraw VLAN`, `free VLAN ADDRESS` (an operator's release), `restart`, `counters`, or a packet.
+    /// `wait SECONDS`, `config ...`, `boot ...`, `withdraw VLAN`, `free VLAN ADDRESS` (an operator's release), `restart`, `counters`, or a packet.
     pub fn step(&mut self, line: &str) -> String {
         self.out.begin();
         let (verb, rest) = line.split_once(' ').unwrap_or((line, ""));
@@ -77,6 +77,10 @@ impl World {
             }
             "withdraw" => {
                 self.servers.withdraw(vlan(rest.parse().unwrap()));
+                String::new()
+            }
+            "boot" => {
+                self.servers.apply_boot(Some(Box::new(config::boot(rest))));
                 String::new()
             }
             "free" => self.free(rest),

@@ -100,6 +100,14 @@ impl Packet {
             "id" => self.options.push((61, hex(value))),
             "want" => self.options.push((55, numbers())),
             "show" => self.show = numbers(),
+            "class" => self.options.push((60, value.into())),
+            "user" => self.options.push((77, value.into())),
+            // firmware; the loader that it starts
+            "pxe" => self.options.extend([(60, b"PXEClient".to_vec()), (93, vec![0, 7])]),
+            "ipxe" => {
+                let identifier = [&[1], &self.mac()[..]].concat();
+                self.options.extend([(77, b"iPXE".to_vec()), (93, vec![0, 7]), (61, identifier)]);
+            }
             "sname" => self.sname = hex(value),
             "file" => self.file = hex(value),
             code => self.options.push((code.parse().unwrap(), hex(value))),
