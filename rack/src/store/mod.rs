@@ -2,6 +2,7 @@
 
 pub mod boot_files;
 pub mod durable;
+pub mod facts;
 pub mod identity;
 pub mod leases;
 pub mod marks;
