@@ -43,8 +43,10 @@ impl Refusals {
                 let address = refusal.address.ip();
                 let known = told.iter().any(|told| told.0 == address && told.1 == refusal.why);
                 if known || told.len() >= REMEMBERED {
+                    tracing::debug!(peer = %refusal.address, reason = %refusal.why, "rack refused again");
                     continue;
                 }
+                tracing::warn!(peer = %refusal.address, rack = ?refusal.rack, reason = %refusal.why, "rack refused");
                 told.push((address, refusal.why.clone(), Instant::now()));
                 let detail = format!("{address}: {}", refusal.why);
                 if let Err(error) = rack::note_refusal(&own, refusal.rack, detail).await {
@@ -57,7 +59,6 @@ impl Refusals {
 
     pub(super) fn note(&self, refusal: Refusal) {
         metrics::counter!("hostler_rack_refusals_total").increment(1);
-        tracing::warn!(peer = %refusal.address, rack = ?refusal.rack, reason = %refusal.why, "rack refused");
         let _ = self.0.try_send(refusal);
     }
 }

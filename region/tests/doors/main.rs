@@ -7,6 +7,7 @@ mod boot_files;
 mod certificates;
 mod configurations;
 mod facts;
+mod measures;
 #[path = "../support/mod.rs"]
 mod support;
 mod tokens;

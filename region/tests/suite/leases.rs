@@ -12,7 +12,7 @@ use region::{
     operations::{
         self,
         lease::{self, Facts},
-        list,
+        list, usage,
     },
 };
 use std::collections::BTreeMap;
@@ -224,6 +224,27 @@ async fn many_at_once_are_found_by_what_they_are() {
         assert_eq!(world.region.db.transaction(forget).await.unwrap(), 0, "bound ones are kept");
         record(world, vec![told(here, [10, 0, 0, 1], 2000, LeaseState::Expired)]).await;
         assert_eq!(world.region.db.transaction(forget).await.unwrap(), 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_free_is_known_of_each_subnet() {
+    on_both(async |world| {
+        network(world).await;
+        let here = vlan(world, "dc1/10").await;
+        let range = "subnet=10.0.0.0/24 first=10.0.0.100 last=10.0.0.109 dynamic=true";
+        world.create("range", range).await.unwrap();
+        let ends = world.region.clock.now().shifted(3_600_000_000);
+        let bound = (100..103_u8).map(|host| LeaseChanged {
+            ends,
+            ..told(here, [10, 0, 0, host], u64::from(host), LeaseState::Bound)
+        });
+        record(world, bound.collect()).await;
+        let fills = world.region.read(&admin(), usage::fills).await.unwrap();
+        let fills: Vec<_> =
+            fills.iter().map(|fill| (fill.subnet.as_str(), fill.held, fill.dynamic)).collect();
+        assert_eq!(fills, [("10.0.0.0/24", 3, 10)]);
     })
     .await;
 }
