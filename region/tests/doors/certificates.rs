@@ -106,7 +106,7 @@ async fn a_certificate_is_renewed_in_time_or_ends() {
         doors.pass(LIFETIME / 2 + Duration::from_secs(2));
         for late in [&old, &forgotten] {
             let late = late.connect(late.hello()).await.err().unwrap();
-            assert!(format!("{late:#}").contains("expired"), "{late:#}");
+            assert!(format!("{late:#}").contains("CertificateExpired"), "{late:#}");
         }
         doors.tells("rack.join-refused", "expired").await;
         rack.connect(rack.hello()).await.unwrap();
