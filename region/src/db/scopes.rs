@@ -138,6 +138,13 @@ pub fn wanted(conn: &mut Conn) -> Result<Vec<Wanted>, DbError> {
     rows.into_iter().map(Wanted::try_from).collect()
 }
 
+/// The same without their contents, which are most of them.
+pub fn outlines(conn: &mut Conn) -> Result<Vec<Wanted>, DbError> {
+    let query = WANTED.replace(", content,", ", substr(content, 1, 0) AS content,");
+    let rows: Vec<WantedRow> = sql_query(format!("{query} ORDER BY rack, scope")).load(conn)?;
+    rows.into_iter().map(Wanted::try_from).collect()
+}
+
 /// What a rack has to hear of that heard everything up to `after`.
 pub fn wanted_of(conn: &mut Conn, rack: RackId, after: Generation) -> Result<Vec<Wanted>, DbError> {
     let query = format!(

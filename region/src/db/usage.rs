@@ -5,7 +5,7 @@ use diesel::{prelude::*, sql_query, sql_types};
 use std::collections::HashMap;
 use uuid::Uuid;
 
-use super::{Conn, DbError};
+use super::{Conn, DbError, numbered};
 
 /// A lease as an address map shows it.
 #[derive(Clone, Debug, QueryableByName)]
@@ -53,14 +53,15 @@ pub fn held_by_block(
         Conn::Postgres(_) => "substring(address from 1 for $3)",
         Conn::Sqlite(_) => "substr(address, 1, $3)",
     };
-    let rows: Vec<CountRow> = sql_query(format!(
+    let text = format!(
         "SELECT {part} AS of, count(*) AS count FROM leases \
          WHERE subnet = $1 AND state = 'bound' AND ends_at > $2 GROUP BY 1"
-    ))
-    .bind::<sql_types::Binary, _>(subnet.as_bytes().to_vec())
-    .bind::<sql_types::BigInt, _>(now.micros())
-    .bind::<sql_types::Integer, _>(bytes)
-    .load(conn)?;
+    );
+    let rows: Vec<CountRow> = sql_query(numbered(conn, text))
+        .bind::<sql_types::Binary, _>(subnet.as_bytes().to_vec())
+        .bind::<sql_types::BigInt, _>(now.micros())
+        .bind::<sql_types::Integer, _>(bytes)
+        .load(conn)?;
     Ok(rows.into_iter().map(|row| (row.of, row.count)).collect())
 }
 

@@ -38,14 +38,14 @@ pub fn touched(
 pub fn scopes(tx: &mut Tx<'_>) -> Result<Vec<v1::ScopeProgress>, OperationError> {
     authorise(tx.actor, "convergence", Verb::Overview)?;
     let view = View::load(tx)?;
-    Ok(scopes::wanted(tx.conn)?.iter().map(|wanted| view.progress(wanted)).collect())
+    Ok(scopes::outlines(tx.conn)?.iter().map(|wanted| view.progress(wanted)).collect())
 }
 
 pub fn overview(tx: &mut Tx<'_>) -> Result<v1::OverviewResponse, OperationError> {
     authorise(tx.actor, "convergence", Verb::Overview)?;
     let mut behind: BTreeMap<RackId, Vec<v1::ScopeProgress>> = BTreeMap::new();
     let view = View::load(tx)?;
-    for wanted in scopes::wanted(tx.conn)? {
+    for wanted in scopes::outlines(tx.conn)? {
         let own = view.progress(&wanted);
         if !matches!(own.progress(), Progress::Applied | Progress::Standby) {
             behind.entry(wanted.rack).or_default().push(own);

@@ -7,10 +7,12 @@ use proto::v1::Progress;
 
 use super::{
     Console, Fault,
+    badge::Badge,
     cells::{Tone, page_of},
     eventlog::{self, EventLine},
     frame::{self, Frame},
-    racks::{self, Badge},
+    racks,
+    tally::{Counts, Spark},
     visitor::Visitor,
     words,
 };
@@ -29,13 +31,21 @@ struct DashboardPage {
     headline: String,
     sentence: String,
     exceptions: Vec<Exception>,
-    numbers: Vec<(&'static str, String, String)>,
+    numbers: Vec<Number>,
     badge: Badge,
     racks: Vec<(Tone, String, String, &'static str, String)>,
     fills: Vec<FillRow>,
     warnings: Vec<EventLine>,
     latest: Vec<EventLine>,
     is_new: bool,
+}
+
+/// One of the totals, and what it was in the last hour.
+struct Number {
+    name: &'static str,
+    value: String,
+    note: String,
+    past: Option<Spark>,
 }
 
 struct Exception {
@@ -82,14 +92,6 @@ pub(super) async fn show(
         Tone::Warn => 1,
         Tone::Unknown | Tone::Ok | Tone::Info | Tone::Hold | Tone::Off => 2,
     });
-    let connected = members.iter().filter(|member| member.rack.connected).count();
-    let refusing =
-        members.iter().filter(|member| member.with(Progress::Refused).next().is_some()).count();
-    let numbers = vec![
-        ("Racks connected", connected.to_string(), format!("of {}", members.len())),
-        ("Racks that refuse", refusing.to_string(), "a configuration".into()),
-        ("Active leases", words::number(i128::from(usage.leases)), "bound and not over".into()),
-    ];
     frame::render(&DashboardPage {
         headline: headline(exceptions.len()),
         sentence: match (exceptions.is_empty(), members.is_empty()) {
@@ -97,10 +99,10 @@ pub(super) async fn show(
             (true, _) => "Every rack is there and has what region wants.".into(),
             (false, _) => "Racks go on serving what they accepted last.".into(),
         },
-        badge: racks::badge(&members),
+        badge: Badge::of_fleet(&members),
         racks: members.iter().map(tile).collect(),
         is_new: members.is_empty(),
-        numbers,
+        numbers: numbers(&members, usage.leases, &console.tally.until(now)),
         fills: usage.fills.iter().map(fill).collect(),
         warnings,
         latest,
@@ -109,6 +111,30 @@ pub(super) async fn show(
             .command("hostler rack list; hostler event list --filter 'level!=info'")
             .live(&["event"], cursor),
     })
+}
+
+fn numbers(members: &[Member], leases: u64, past: &[Counts]) -> Vec<Number> {
+    let members = || members.iter().filter(|member| !member.rack.revoked);
+    let connected = members().filter(|member| member.rack.connected).count();
+    let refusing =
+        members().filter(|member| member.with(Progress::Refused).next().is_some()).count();
+    let plain = |name, value: String, note: String| Number { name, value, note, past: None };
+    let since = match past.len() {
+        60.. => "in the last hour".to_owned(),
+        minutes => format!("in {minutes} min, since region started"),
+    };
+    let counted = |name, of: fn(&Counts) -> u64| {
+        let values: Vec<u64> = past.iter().map(of).collect();
+        let sum = words::number(i128::from(values.iter().sum::<u64>()));
+        Number { name, value: sum, note: since.clone(), past: Spark::of(&values) }
+    };
+    vec![
+        plain("Racks connected", connected.to_string(), format!("of {}", members().count())),
+        plain("Racks that refuse", refusing.to_string(), "a configuration".into()),
+        plain("Active leases", words::number(i128::from(leases)), "bound and not over".into()),
+        counted("Leases given", |counts| counts.leases),
+        counted("Events", |counts| counts.events),
+    ]
 }
 
 fn headline(count: usize) -> String {
@@ -159,6 +185,7 @@ fn of_subnet(fill: &Fill) -> Option<Exception> {
 fn tile(member: &Member) -> (Tone, String, String, &'static str, String) {
     let (tone, class, said) = match () {
         () if member.with(Progress::Refused).next().is_some() => (Tone::Bad, "late", "refuses"),
+        () if member.rack.revoked => (Tone::Hold, "gone", "is revoked"),
         () if !member.rack.connected => (Tone::Unknown, "gone", "is away"),
         () if !member.is_current() => (Tone::Info, "up", "is applying"),
         () => (Tone::Ok, "up", "is up to date"),

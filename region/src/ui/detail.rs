@@ -11,19 +11,19 @@ use proto::{
 
 use super::{
     Console, Fault,
+    actions::Actions,
+    badge::Badge,
     cells::{self, Cell, Pair},
     frame::{self, Frame},
     history::{self, Change},
-    own,
     query::Query,
+    table::{key_label, repeats_key},
     visitor::Visitor,
     words,
 };
 use crate::{
-    auth::Verb,
     events,
-    operations::{OperationError, Tx, erased::AnyResource},
-    resources,
+    operations::{OperationError, Tx, effects::naming, erased::AnyResource},
 };
 
 #[derive(Template)]
@@ -32,12 +32,11 @@ struct DetailPage {
     frame: Frame,
     key: String,
     about: String,
+    badge: Option<Badge>,
     pairs: Vec<Pair>,
     related: Vec<Related>,
     changes: Vec<Change>,
-    edit: Option<String>,
-    delete: Option<String>,
-    own: Vec<(&'static str, String)>,
+    actions: Actions,
     made: Vec<Pair>,
 }
 
@@ -45,6 +44,7 @@ struct DetailPage {
 pub(super) struct Related {
     title: String,
     all: String,
+    head: Vec<String>,
     rows: Vec<(Cell, Vec<Cell>)>,
     more: bool,
 }
@@ -63,35 +63,52 @@ pub(super) async fn show(
         let item = resource.get(tx, &key)?;
         let changes = history::of(tx, resource.kind(), &item, now)?;
         let related = related(tx, resource.kind(), &meta(&item, "key"), now)?;
-        Ok((cursor, item, changes, related))
+        let badge = badge(tx, resource.kind(), &item)?;
+        Ok((cursor, item, changes, related, badge))
     });
-    let (cursor, item, changes, related) = read.await?;
+    let (cursor, item, changes, related, badge) = read.await?;
     let (kind, key) = (resource.kind(), meta(&item, "key"));
     let list = format!("/{}", kind.plural);
+    let rack = badge.is_some().then_some("rack");
     let topics: Vec<&str> = std::iter::once(kind.noun.as_str())
+        .chain(rack)
         .chain(naming(kind).map(|(other, _)| other.kind().noun.as_str()))
         .collect();
     let frame = Frame::new(&visitor, &[(&words::label(&kind.plural), &list), (&key, "")], now)
         .command(format!("hostler {} get {key}", kind.spoken()))
         .live(&topics, cursor);
-    let may = |verb| kind.has(&format!("{verb:?}")) && frame::may(&visitor, verb, &kind.noun);
-    let edit = may(Verb::Update).then(|| query.with(&[("do", "update")]));
-    let own = own::OWN.iter().filter(|own| own.noun == kind.noun);
-    let own = own.filter(|own| frame::may(&visitor, own.verb, own.noun));
-    let own = own.map(|own| (own.label, query.with(&[("do", own.name)]))).collect();
-    let delete = may(Verb::Delete).then(|| query.with(&[("do", "delete")]));
     frame::render(&DetailPage {
         frame,
         about: kind.about.clone(),
+        badge,
         pairs: cells::pairs(kind, &item, now),
         related,
         changes,
-        edit,
-        delete,
-        own,
+        actions: Actions::of(&visitor, kind, &query, pointless(&item)),
         made: made(&item, now),
         key,
     })
+}
+
+/// How far the racks are with a VLAN; None: with no other kind.
+fn badge(
+    tx: &mut Tx<'_>,
+    kind: &Kind,
+    item: &DynamicMessage,
+) -> Result<Option<Badge>, OperationError> {
+    if kind.noun != "vlan" {
+        return Ok(None);
+    }
+    Badge::of_vlan(tx, &meta(item, "key"))
+}
+
+/// A lease that is over is not released.
+fn pointless(item: &DynamicMessage) -> &'static [&'static str] {
+    let state = item.get_field_by_name("state").map(|state| proto::describe::show(&state));
+    match state.as_deref() {
+        None | Some("bound") => &[],
+        Some(_) => &["release"],
+    }
 }
 
 /// What region itself keeps of every resource.
@@ -112,16 +129,6 @@ pub(super) fn made(item: &DynamicMessage, now: Timestamp) -> Vec<Pair> {
     .into_iter()
     .flatten()
     .collect()
-}
-
-/// Every kind with a field that names this one.
-pub(super) fn naming(
-    kind: &'static Kind,
-) -> impl Iterator<Item = (&'static dyn AnyResource, &'static str)> {
-    resources::TABLE.iter().flat_map(move |other| {
-        let references = other.kind().references().filter(|(noun, _)| *noun == kind.noun);
-        references.map(|(_, field)| (*other, field))
-    })
 }
 
 fn related(
@@ -147,7 +154,7 @@ fn related(
         let shown = of.fields.iter().filter(|other| {
             other.shown == proto::describe::Shown::Column
                 && other.name != field
-                && other.name != "name"
+                && !repeats_key(of, other)
         });
         let shown: Vec<_> = shown.take(3).collect();
         let row = |item: &DynamicMessage| {
@@ -161,6 +168,9 @@ fn related(
                 format!("{}: {}", words::label(&of.plural), words::noun(field))
             },
             all: format!("/{}?filter={}", of.plural, words::encoded(&filter)),
+            head: std::iter::once(key_label(of))
+                .chain(shown.iter().map(|field| words::label(&field.name)))
+                .collect(),
             rows: page.items.iter().map(row).collect(),
             more: !page.next_page_token.is_empty(),
         });

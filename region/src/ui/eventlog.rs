@@ -12,10 +12,10 @@ use super::{
     query::Query,
     racks::time,
     visitor::Visitor,
-    words::Moment,
+    words::{self, Moment},
 };
 use crate::{
-    events,
+    events::{self, Cursor},
     operations::{OperationError, event},
 };
 
@@ -26,10 +26,21 @@ struct EventsPage {
     filter: String,
     objections: Vec<Objection>,
     chips: Vec<(&'static str, String, bool)>,
+    /// Of this page's newest; a link with it marks what was new since.
     cursor: String,
+    mark_here: String,
+    /// How many lines are above the mark that the address asks for.
+    new: Option<usize>,
     lines: Vec<EventLine>,
     first: Option<String>,
     next: Option<String>,
+}
+
+impl EventsPage {
+    /// The mark stands above this line.
+    fn is_marked(&self, line: &usize) -> bool {
+        self.new == Some(*line)
+    }
 }
 
 /// One event as a row.
@@ -75,19 +86,29 @@ pub(super) async fn show(
         (name, query.with(&[("filter", value), ("after", "")]), filter == value)
     };
     let after = query.get("after");
+    let lines: Vec<EventLine> = items.iter().map(|event| line(event, now)).collect();
+    let new = query.get("since").parse().ok().map(|since| newer(&lines, since));
     let frame = Frame::new(&visitor, &[("Events", "/events")], now).command(command(&filter));
     // A page further back is not the live one.
     let frame = if after.is_empty() { frame.live(&["event"], cursor) } else { frame };
     frame::render(&EventsPage {
         frame,
         chips: CHIPS.map(chip).into(),
+        mark_here: query.with(&[("since", &cursor.to_string()), ("after", "")]),
         cursor: cursor.to_string(),
-        lines: items.iter().map(|event| line(event, now)).collect(),
+        new,
+        lines,
         first: (!after.is_empty()).then(|| query.with(&[("after", "")])),
         next: (!next.is_empty()).then(|| query.with(&[("after", &next)])),
         filter,
         objections,
     })
+}
+
+/// How many came after this place in the log.
+fn newer(lines: &[EventLine], since: Cursor) -> usize {
+    let is_newer = |line: &&EventLine| line.id.parse::<Cursor>().is_ok_and(|at| at > since);
+    lines.iter().take_while(is_newer).count()
 }
 
 fn request(query: &Query) -> v1::ListRequest {
@@ -104,7 +125,7 @@ fn request(query: &Query) -> v1::ListRequest {
 fn command(filter: &str) -> String {
     match filter {
         "" => "hostler event list --watch".into(),
-        filter => format!("hostler event list --filter '{filter}' --watch"),
+        filter => format!("hostler event list --filter {} --watch", words::shell(filter)),
     }
 }
 
@@ -134,7 +155,16 @@ fn line(event: &v1::Event, now: Timestamp) -> EventLine {
         kind: Cell::State(tone(event), event.r#type.clone()),
         what,
         detail: event.detail.clone(),
-        actor: event.actor.clone(),
+        actor: actor(event),
+    }
+}
+
+/// A rack acts under its id; where the event is about a rack, that is the one.
+fn actor(event: &v1::Event) -> String {
+    match event.actor.strip_prefix("rack ") {
+        Some(_) if event.kind == "rack" => event.key.clone(),
+        Some(id) => format!("rack {}…", id.chars().take(8).collect::<String>()),
+        None => event.actor.clone(),
     }
 }
 

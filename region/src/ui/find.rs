@@ -1,4 +1,5 @@
-//! One box for everything that has a name: an address, a MAC, a prefix, a part of a name. A single hit is the page itself.
+//! One box for everything that has a name: an address, a MAC, a prefix, a part of a name, a place of the console, something to make. A single hit is
+//! the page itself.
 
 use askama::Template;
 use axum::{
@@ -19,6 +20,7 @@ use super::{
     words,
 };
 use crate::{
+    auth::Verb,
     operations::{OperationError, Tx},
     resources,
 };
@@ -49,7 +51,8 @@ pub(super) async fn show(
     let typed = query.get("q").trim().to_owned();
     let wanted = typed.clone();
     let read = console.region.read(&visitor.actor, move |tx| hits(tx, &wanted));
-    let hits = if typed.is_empty() { Vec::new() } else { read.await? };
+    let mut hits = if typed.is_empty() { Vec::new() } else { read.await? };
+    hits.extend(places(&visitor, &typed));
     if query.get("as") == "json" {
         let json = serde_json::to_string(&hits).expect("names are plain data");
         return Ok(([(header::CONTENT_TYPE, "application/json")], json).into_response());
@@ -59,6 +62,25 @@ pub(super) async fn show(
     }
     let now = console.region.clock.now();
     frame::render(&FindPage { frame: Frame::new(&visitor, &[("Find", "/find")], now), typed, hits })
+}
+
+/// Pages of the navigation, and forms that this visitor may fill in.
+fn places(visitor: &Visitor, typed: &str) -> Vec<Hit> {
+    let typed = typed.to_lowercase();
+    let navigation = frame::navigation(visitor, "");
+    let pages = navigation.into_iter().flat_map(|group| group.places);
+    let pages = pages.map(|place| Hit { name: place.name, what: "page".into(), page: place.path });
+    let makes = resources::TABLE
+        .iter()
+        .map(|resource| resource.kind())
+        .filter(|kind| kind.has("Create") && frame::may(visitor, Verb::Create, &kind.noun));
+    let forms = makes.map(|kind| Hit {
+        name: format!("New {}", words::noun(&kind.noun)),
+        what: "form".into(),
+        page: format!("/{}?do=create", kind.plural),
+    });
+    let meant = |hit: &Hit| !typed.is_empty() && hit.name.to_lowercase().contains(&typed);
+    pages.chain(forms).filter(meant).collect()
 }
 
 fn hits(tx: &mut Tx<'_>, typed: &str) -> Result<Vec<Hit>, OperationError> {

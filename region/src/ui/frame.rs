@@ -65,7 +65,7 @@ impl Frame {
         Self {
             title,
             crumbs: crumbs.iter().map(|(name, path)| ((*name).into(), (*path).into())).collect(),
-            taste: visitor.taste,
+            taste: visitor.taste.clone(),
             user: visitor.actor.name.clone(),
             nav: navigation(visitor, here),
             command: String::new(),
@@ -95,7 +95,7 @@ impl Frame {
     }
 }
 
-fn navigation(visitor: &Visitor, here: &str) -> Vec<Group> {
+pub(super) fn navigation(visitor: &Visitor, here: &str) -> Vec<Group> {
     let place = |path: &&str| {
         let name = match *path {
             "" => "Overview".into(),

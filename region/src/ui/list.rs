@@ -1,7 +1,7 @@
 //! The list of any kind.
 
 use askama::Template;
-use axum::response::Response;
+use axum::response::{IntoResponse, Redirect, Response};
 use common::Objection;
 use proto::describe::Kind;
 
@@ -35,6 +35,11 @@ struct ListPage {
     csv: String,
     json: String,
     drop_filter: String,
+    /// One after the other, each with the link that drops it.
+    conditions: Vec<(String, String)>,
+    fields: Vec<(String, String)>,
+    operators: [(&'static str, &'static str); 6],
+    carried: Vec<(String, String)>,
     objections: Vec<Objection>,
     table: Table,
     create_command: String,
@@ -48,6 +53,9 @@ pub(super) async fn show(
 ) -> Result<Response, Fault> {
     if let Some(format) = Format::of(query.get("as")) {
         return export::list(console, visitor, resource, table::request(&query), format);
+    }
+    if let Some(narrowed) = narrowed(&query) {
+        return Ok(Redirect::to(&narrowed).into_response());
     }
     let request = table::request(&query);
     let read = console.region.read(&visitor.actor, move |tx| {
@@ -78,10 +86,55 @@ pub(super) async fn show(
         csv: query.with(&[("as", "csv"), ("after", "")]),
         json: query.with(&[("as", "json"), ("after", "")]),
         drop_filter: query.with(&[("filter", ""), ("after", "")]),
+        conditions: conditions(&query),
+        fields: fields(kind),
+        operators: OPERATORS,
+        carried: query.except(&["after", "field", "is", "value"]),
         objections,
         table: table::table(resource, &query, &page, now),
         create_command: create_command(kind),
     })
+}
+
+/// How a field may be held against a value, in words.
+const OPERATORS: [(&str, &str); 6] = [
+    ("=", "is"),
+    ("!=", "is not"),
+    ("~", "has"),
+    ("<", "is below"),
+    (">", "is above"),
+    (">=", "is at least"),
+];
+
+fn fields(kind: &Kind) -> Vec<(String, String)> {
+    let fields = kind.fields.iter().filter(|field| !field.secret && !field.is_list());
+    fields.map(|field| (field.name.clone(), words::label(&field.name))).collect()
+}
+
+/// Where a condition that was put together leads: to the same list with one more.
+fn narrowed(query: &Query) -> Option<String> {
+    let (field, is, value) = (query.get("field"), query.get("is"), query.get("value").trim());
+    if field.is_empty() || value.is_empty() {
+        return None;
+    }
+    let condition = format!("{field}{is}{value}");
+    let filter = match table::request(query).filter.as_str() {
+        "" => condition,
+        filter => format!("{filter},{condition}"),
+    };
+    let done = [("field", ""), ("is", ""), ("value", ""), ("after", "")];
+    Some(query.with(&[&[("filter", filter.as_str())][..], &done].concat()))
+}
+
+fn conditions(query: &Query) -> Vec<(String, String)> {
+    let terms: Vec<&str> = query.get("filter").split(',').collect();
+    let without = |at: usize| {
+        let left = terms.iter().enumerate().filter(|(other, _)| *other != at);
+        let left: Vec<&str> = left.map(|(_, term)| *term).collect();
+        query.with(&[("filter", &left.join(",")), ("after", "")])
+    };
+    let given = terms.iter().enumerate().filter(|(_, term)| !term.trim().is_empty());
+    given.map(|(at, term)| (term.trim().to_owned(), without(at))).collect()
 }
 
 /// A filter that could be meant, from the contract's own examples.
@@ -101,7 +154,7 @@ fn command(kind: &Kind, query: &Query) -> String {
     if filter.is_empty() {
         format!("hostler {noun} list")
     } else {
-        format!("hostler {noun} list --filter '{filter}'")
+        format!("hostler {noun} list --filter {}", words::shell(&filter))
     }
 }
 
@@ -111,4 +164,31 @@ fn create_command(kind: &Kind) -> String {
         .map(|field| format!(" \\\n  --{} {}", field.name.replace('_', "-"), field.example))
         .collect();
     format!("hostler {} create{}", words_of(kind), flags.concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conditions_are_added_and_dropped_one_by_one() {
+        for (asked, expected) in [
+            (&[("field", "mac"), ("is", "="), ("value", "x")][..], Some("/leases?filter=mac%3Dx")),
+            (
+                &[("filter", "kestrel"), ("field", "state"), ("is", "!="), ("value", " bound ")],
+                Some("/leases?filter=key~kestrel%2Cstate%21%3Dbound"),
+            ),
+            (&[("field", "mac"), ("is", "="), ("value", " ")], None),
+            (&[("filter", "a=b")], None),
+        ] {
+            assert_eq!(narrowed(&Query::of("/leases", asked)).as_deref(), expected);
+        }
+        let query = Query::of("/leases", &[("filter", "a=1, b=2"), ("sort", "mac")]);
+        let expected =
+            [("a=1", "/leases?sort=mac&filter=%20b%3D2"), ("b=2", "/leases?sort=mac&filter=a%3D1")];
+        assert_eq!(
+            conditions(&query),
+            expected.map(|(term, link)| (term.to_owned(), link.to_owned()))
+        );
+    }
 }

@@ -5,7 +5,15 @@ use axum::{
     http::HeaderMap,
     response::sse::{Event, KeepAlive, Sse},
 };
-use std::{collections::BTreeSet, convert::Infallible, time::Duration};
+use std::{
+    collections::BTreeSet,
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 use tokio::{sync::mpsc, time::Instant};
 use tokio_stream::{Stream, wrappers::ReceiverStream};
 
@@ -20,6 +28,34 @@ use crate::{
 const AHEAD: usize = 4;
 /// At most four messages a second to a page.
 const PACE: Duration = Duration::from_millis(250);
+/// What each open page adds to everybody's pace once there are many: each message makes a page ask for itself again.
+const PACE_OF_ONE: Duration = Duration::from_millis(10);
+
+/// The pages that are open now.
+#[derive(Clone, Default)]
+pub(super) struct Audience(Arc<AtomicU32>);
+
+/// One of them, until it goes.
+struct Seat(Audience);
+
+impl Audience {
+    fn enter(&self) -> Seat {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Seat(self.clone())
+    }
+}
+
+impl Seat {
+    fn pace(&self) -> Duration {
+        PACE.max(PACE_OF_ONE * self.0.0.load(Ordering::Relaxed))
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 type Messages = mpsc::Sender<Result<Event, Infallible>>;
 
@@ -38,12 +74,13 @@ pub(super) async fn events(
         None => (region.log.follow_from_now().await.map_err(OperationError::from)?, String::new()),
     };
     let topics = query.get("topics").split(',').filter(|kind| may_see(&visitor.actor, kind));
-    let topics: BTreeSet<String> = topics.map(str::to_owned).collect();
+    let topics = topics.map(str::to_owned).collect();
     let (to, from) = mpsc::channel(AHEAD);
+    let page = Page { follower, topics, cursor, seat: console.audience.enter() };
     let shutdown = region.tasks.shutdown();
     region.tasks.spawn_brief("console live", async move {
         tokio::select! {
-            () = follow(follower, cursor, &topics, &to) => {}
+            () = page.follow(&to) => {}
             () = to.closed() => {}
             () = shutdown.cancelled() => {}
         }
@@ -51,62 +88,67 @@ pub(super) async fn events(
     Ok(Sse::new(ReceiverStream::new(from)).keep_alive(KeepAlive::default()))
 }
 
-async fn follow(
-    mut follower: Follower,
-    mut cursor: String,
-    topics: &BTreeSet<String>,
-    to: &Messages,
-) {
-    let hello = Event::default().id(&cursor).event("live").data("on");
-    if to.send(Ok(hello)).await.is_err() {
-        return;
-    }
-    loop {
-        let mut changed = BTreeSet::new();
-        let outcome = gather(&mut follower, topics, &mut changed, &mut cursor).await;
-        if !changed.is_empty() {
-            let names: Vec<String> = changed.into_iter().collect();
-            let message = Event::default().id(&cursor).event("changed").data(names.join(","));
-            if to.send(Ok(message)).await.is_err() {
-                return;
-            }
-        }
-        match outcome {
-            Ok(()) => {}
-            Err(FollowError::Compacted { .. }) => {
-                let _ = to.send(Ok(Event::default().event("reset").data("on"))).await;
-                return;
-            }
-            // The browser comes back by itself, with its cursor.
-            Err(error) => {
-                tracing::debug!(%error, "a page's live stream ended");
-                return;
-            }
-        }
-    }
+/// One that is open in a browser.
+struct Page {
+    follower: Follower,
+    topics: BTreeSet<String>,
+    /// Of the newest change that it was told of.
+    cursor: String,
+    seat: Seat,
 }
 
-/// Waits for the first change that the page shows, then for what else comes at the same pace.
-async fn gather(
-    follower: &mut Follower,
-    topics: &BTreeSet<String>,
-    changed: &mut BTreeSet<String>,
-    cursor: &mut String,
-) -> Result<(), FollowError> {
-    let mut until: Option<Instant> = None;
-    loop {
-        let event = match until {
-            None => follower.next().await?,
-            Some(until) => match tokio::time::timeout_at(until, follower.next()).await {
-                Ok(event) => event?,
-                Err(_) => return Ok(()),
-            },
-        };
-        if topics.contains(&event.kind) || topics.contains("event") {
-            let kind = if topics.contains(&event.kind) { &event.kind } else { "event" };
-            changed.insert(kind.to_owned());
-            *cursor = event.cursor.to_string();
-            until.get_or_insert_with(|| Instant::now() + PACE);
+impl Page {
+    async fn follow(mut self, to: &Messages) {
+        let hello = Event::default().id(&self.cursor).event("live").data("on");
+        if to.send(Ok(hello)).await.is_err() {
+            return;
+        }
+        loop {
+            let mut changed = BTreeSet::new();
+            let outcome = self.gather(&mut changed).await;
+            if !changed.is_empty() {
+                let names: Vec<String> = changed.into_iter().collect();
+                let message = Event::default().id(&self.cursor).event("changed");
+                if to.send(Ok(message.data(names.join(",")))).await.is_err() {
+                    return;
+                }
+            }
+            match outcome {
+                Ok(()) => {}
+                Err(FollowError::Compacted { .. }) => {
+                    let _ = to.send(Ok(Event::default().event("reset").data("on"))).await;
+                    return;
+                }
+                // The browser comes back by itself, with its cursor.
+                Err(error) => {
+                    tracing::debug!(%error, "a page's live stream ended");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Waits for the first change that the page shows, then for what else comes at the same pace.
+    async fn gather(&mut self, changed: &mut BTreeSet<String>) -> Result<(), FollowError> {
+        let mut until: Option<Instant> = None;
+        loop {
+            let event = match until {
+                None => self.follower.next().await?,
+                Some(until) => match tokio::time::timeout_at(until, self.follower.next()).await {
+                    Ok(event) => event?,
+                    Err(_) => return Ok(()),
+                },
+            };
+            let kind = match self.topics.contains(&event.kind) {
+                true => event.kind.as_str(),
+                false if self.topics.contains("event") => "event",
+                false => continue,
+            };
+            if !changed.contains(kind) {
+                changed.insert(kind.to_owned());
+            }
+            self.cursor = event.cursor.to_string();
+            until.get_or_insert_with(|| Instant::now() + self.seat.pace());
         }
     }
 }

@@ -213,6 +213,8 @@ pub(super) struct Block {
     pub(super) name: String,
     pub(super) held: u64,
     pub(super) size: u64,
+    /// DHCP gives some of its addresses.
+    pub(super) dynamic: bool,
 }
 
 impl Block {
@@ -237,7 +239,11 @@ pub(super) fn block_length(cidr: Cidr) -> u8 {
 }
 
 /// Every block of a prefix too large for cells, with what is held in each that has any.
-pub(super) fn blocks(cidr: Cidr, held: &HashMap<u32, u64>) -> Vec<Block> {
+pub(super) fn blocks(
+    cidr: Cidr,
+    ranges: &[(IpRange, bool)],
+    held: &HashMap<u32, u64>,
+) -> Vec<Block> {
     let (IpAddr::V4(first), IpAddr::V4(last)) = (cidr.first(), cidr.last()) else {
         return Vec::new();
     };
@@ -248,7 +254,11 @@ pub(super) fn blocks(cidr: Cidr, held: &HashMap<u32, u64>) -> Vec<Block> {
     starts
         .map(|start| {
             let start = start as u32;
+            let end = IpAddr::from(Ipv4Addr::from(start + (size - 1) as u32));
+            let first = IpAddr::from(Ipv4Addr::from(start));
+            let meets = |range: &IpRange| range.first() <= end && range.last() >= first;
             Block {
+                dynamic: ranges.iter().any(|(range, dynamic)| *dynamic && meets(range)),
                 name: format!("{}/{length}", Ipv4Addr::from(start)),
                 held: held.get(&start).copied().unwrap_or_default(),
                 size,
@@ -321,12 +331,16 @@ mod tests {
     fn large_prefixes_go_by_blocks() {
         let start = u32::from(Ipv4Addr::new(10, 0, 1, 0));
         let held = HashMap::from([(start, 64)]);
-        for (cidr, count, second) in [
-            ("10.0.0.0/16", 256, "10.0.1.0/24: 64 of 256 leased"),
-            ("10.0.0.0/8", 256, "10.1.0.0/16: 0 of 65,536 leased"),
+        let range = IpRange::new("10.0.1.200".parse().unwrap(), "10.0.3.4".parse().unwrap());
+        let ranges = [(range.unwrap(), true)];
+        for (cidr, second, dynamic) in [
+            ("10.0.0.0/16", "10.0.1.0/24: 64 of 256 leased", &[1, 2, 3][..]),
+            ("10.0.0.0/8", "10.1.0.0/16: 0 of 65,536 leased", &[0]),
         ] {
-            let blocks = blocks(cidr.parse().unwrap(), &held);
-            assert_eq!((blocks.len(), blocks[1].said().as_str()), (count, second));
+            let blocks = blocks(cidr.parse().unwrap(), &ranges, &held);
+            assert_eq!((blocks.len(), blocks[1].said().as_str()), (256, second));
+            let found: Vec<_> = (0..256).filter(|at| blocks[*at].dynamic).collect();
+            assert_eq!(found, dynamic);
         }
     }
 }

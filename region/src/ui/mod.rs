@@ -1,6 +1,8 @@
 //! Pages over the same operations as the API. These serve every kind of resource; a page that deserves more has a file of its own here.
 
+mod actions;
 mod assets;
+mod badge;
 #[expect(unused_qualifications, reason = "askama writes some for an enum")]
 mod cells;
 mod dashboard;
@@ -18,6 +20,7 @@ mod live;
 mod map;
 mod options;
 mod own;
+mod preview;
 mod query;
 mod racks;
 mod save;
@@ -25,17 +28,20 @@ mod signin;
 mod subnet;
 mod system;
 mod table;
+mod tally;
 mod trail;
 mod visitor;
 mod words;
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, Path, State},
+    extract::{DefaultBodyLimit, FromRequestParts, Path},
+    http::request::Parts,
     middleware,
-    response::Response,
+    response::{IntoResponse, Response},
     routing::{get, post},
 };
+use std::collections::HashMap;
 use tower_http::compression::CompressionLayer;
 
 use crate::{
@@ -45,8 +51,10 @@ use crate::{
 };
 use fault::Fault;
 use form::Draft;
+use live::Audience;
 use query::{Query, Typed};
 use save::Sent;
+use tally::Tally;
 use visitor::Visitor;
 
 /// What every page needs.
@@ -55,6 +63,8 @@ struct Console {
     region: Region,
     gate: Gate,
     counted: Counted,
+    tally: Tally,
+    audience: Audience,
 }
 
 /// Nothing that a person types into a form is longer.
@@ -62,6 +72,8 @@ const LONGEST_FORM: usize = 256 * 1024;
 
 /// Stands beside the API on the operators' listener, and has no fallback of its own.
 pub fn routes(region: Region) -> Router {
+    let tally = Tally::spawn(&region);
+    let (gate, counted) = (Gate::default(), Counted::default());
     Router::new()
         .route("/", get(dashboard::show))
         .route("/sign-in", get(signin::show).post(signin::sign_in))
@@ -80,16 +92,46 @@ pub fn routes(region: Region) -> Router {
         .layer(middleware::from_fn(guard::guard))
         .layer(DefaultBodyLimit::max(LONGEST_FORM))
         .layer(CompressionLayer::new())
-        .with_state(Console { region, gate: Gate::default(), counted: Counted::default() })
+        .with_state(Console { region, gate, counted, tally, audience: Audience::default() })
 }
 
-async fn list_or_blank(
-    State(console): State<Console>,
+/// A request to a page of one kind of resource, and of one resource when there is a key.
+struct Asked {
+    console: Console,
     visitor: Visitor,
-    Path(plural): Path<String>,
+    resource: &'static dyn AnyResource,
+    key: String,
     query: Query,
-) -> Result<Response, Fault> {
-    let resource = of(&plural)?;
+}
+
+impl FromRequestParts<Console> for Asked {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, console: &Console) -> Result<Self, Response> {
+        let visitor = Visitor::from_request_parts(parts, console).await?;
+        let path = Path::<HashMap<String, String>>::from_request_parts(parts, console).await;
+        let Path(mut path) = path.map_err(IntoResponse::into_response)?;
+        let mut part = |name| path.remove(name).unwrap_or_default();
+        let (plural, key) = (part("plural"), part("key"));
+        let resource = of(&plural).map_err(IntoResponse::into_response)?;
+        let Ok(query) = Query::from_request_parts(parts, console).await;
+        Ok(Self { console: console.clone(), visitor, resource, key, query })
+    }
+}
+
+impl Asked {
+    fn sends(self, typed: Typed) -> Sent {
+        let Self { console, visitor, resource, .. } = self;
+        Sent { console, visitor, resource, typed }
+    }
+
+    fn no_page(&self) -> Fault {
+        Fault::no_page(&self.resource.kind().plural)
+    }
+}
+
+async fn list_or_blank(asked: Asked) -> Result<Response, Fault> {
+    let Asked { console, visitor, resource, query, .. } = asked;
     match query.get("do") {
         "create" if resource.kind().has("Create") => {
             let typed = Typed::of(&query);
@@ -100,13 +142,8 @@ async fn list_or_blank(
     }
 }
 
-async fn detail_or_edit(
-    State(console): State<Console>,
-    visitor: Visitor,
-    Path((plural, key)): Path<(String, String)>,
-    query: Query,
-) -> Result<Response, Fault> {
-    let resource = of(&plural)?;
+async fn detail_or_edit(asked: Asked) -> Result<Response, Fault> {
+    let Asked { console, visitor, resource, key, query } = asked;
     let noun = resource.kind().noun.as_str();
     let verb = query.get("do").to_owned();
     let own = own::find(noun, &verb);
@@ -129,38 +166,25 @@ async fn detail_or_edit(
     form::show(&console, &visitor, draft).await
 }
 
-async fn create(
-    State(console): State<Console>,
-    visitor: Visitor,
-    Path(plural): Path<String>,
-    typed: Typed,
-) -> Result<Response, Fault> {
-    let resource = of(&plural)?;
-    if !resource.kind().has("Create") {
-        return Err(Fault::no_page(&plural));
+async fn create(asked: Asked, typed: Typed) -> Result<Response, Fault> {
+    if !asked.resource.kind().has("Create") {
+        return Err(asked.no_page());
     }
-    Sent { console, visitor, resource, typed }.create().await
+    asked.sends(typed).create().await
 }
 
-async fn change(
-    State(console): State<Console>,
-    visitor: Visitor,
-    Path((plural, key)): Path<(String, String)>,
-    query: Query,
-    typed: Typed,
-) -> Result<Response, Fault> {
-    let resource = of(&plural)?;
-    let sent = Sent { console, visitor, resource, typed };
-    let kind = resource.kind();
-    if let Some(own) = own::find(&kind.noun, query.get("do")) {
-        return own::run(sent, own, key).await;
+async fn change(asked: Asked, typed: Typed) -> Result<Response, Fault> {
+    let (kind, key) = (asked.resource.kind(), asked.key.clone());
+    let verb = asked.query.get("do").to_owned();
+    if let Some(own) = own::find(&kind.noun, &verb) {
+        return own::run(asked.sends(typed), own, key).await;
     }
-    match query.get("do") {
-        "preview" if kind.has("Update") => sent.preview(key).await,
-        "update" if kind.has("Update") => sent.update(key).await,
-        "edit" if kind.has("Update") => sent.edit(key).await,
-        "delete" if kind.has("Delete") => sent.delete(key).await,
-        _ => Err(Fault::no_page(&plural)),
+    match verb.as_str() {
+        "preview" if kind.has("Update") => asked.sends(typed).preview(key).await,
+        "update" if kind.has("Update") => asked.sends(typed).update(key).await,
+        "edit" if kind.has("Update") => asked.sends(typed).edit(key).await,
+        "delete" if kind.has("Delete") => asked.sends(typed).delete(key).await,
+        _ => Err(asked.no_page()),
     }
 }
 

@@ -81,6 +81,13 @@ struct OwnPage {
     objections: Vec<Objection>,
 }
 
+impl Own {
+    /// It cannot be taken back.
+    pub(super) fn is_final(&self) -> bool {
+        self.asks == Asks::Name
+    }
+}
+
 impl OwnPage {
     fn asks_password(&self) -> bool {
         self.own.asks == Asks::Password

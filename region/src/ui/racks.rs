@@ -7,6 +7,8 @@ use proto::v1::{self, Progress, ServiceState};
 
 use super::{
     Console, Fault,
+    actions::Actions,
+    badge::{Badge, progress},
     cells::{Cell, Pair, Tone},
     export::Format,
     frame::{self, Frame},
@@ -39,12 +41,6 @@ struct RacksPage {
     json: String,
 }
 
-/// How many racks have what region wants, told by a glyph and by words.
-pub(super) struct Badge {
-    pub(super) tone: Tone,
-    pub(super) said: String,
-}
-
 struct RackRow {
     name: Cell,
     link: Cell,
@@ -60,21 +56,6 @@ impl RackRow {
     fn has_reason(&self) -> bool {
         !self.reasons.is_empty()
     }
-}
-
-pub(super) fn badge(members: &[Member]) -> Badge {
-    let current = members.iter().filter(|member| member.is_current()).count();
-    let any = |progress| members.iter().any(|member| member.with(progress).next().is_some());
-    let tone = match () {
-        () if members.is_empty() => Tone::Off,
-        () if any(Progress::Refused) => Tone::Bad,
-        () if any(Progress::Unreachable) => Tone::Unknown,
-        () if any(Progress::Pending) => Tone::Info,
-        () => Tone::Ok,
-    };
-    let newest = members.iter().map(Member::wanted).max().unwrap_or_default();
-    let said = format!("{current} of {} racks up to date, generation {newest}", members.len());
-    Badge { tone, said }
 }
 
 /// What a rack is behind with: a state, what happened, and why.
@@ -182,7 +163,8 @@ pub(super) async fn list(
     let (cursor, members) = read.await?;
     let now = console.region.clock.now();
     let look = |member: &&Member| !reasons(member, now).is_empty();
-    let behind = |member: &&Member| !member.is_current();
+    let behind =
+        |member: &&Member| !member.rack.revoked && !(member.rack.connected && member.is_current());
     let wanted = query.get("show");
     let chosen: Vec<&Member> = match wanted {
         "behind" => members.iter().filter(behind).collect(),
@@ -204,7 +186,7 @@ pub(super) async fn list(
         (name.to_owned(), query.with(&[("show", value)]), count, wanted == value)
     });
     frame::render(&RacksPage {
-        badge: badge(&members),
+        badge: Badge::of_fleet(&members),
         sentence: sentence(&members),
         rows: chosen.iter().map(|member| row(member, &services, now)).collect(),
         services,
@@ -250,9 +232,7 @@ struct RackPage {
     services: Vec<(String, Tone, String, String)>,
     interfaces: Vec<(String, String, Cell, String)>,
     changes: Vec<Change>,
-    edit: Option<String>,
-    delete: Option<String>,
-    revoke: Option<String>,
+    actions: Actions,
 }
 
 pub(super) async fn detail(
@@ -271,7 +251,6 @@ pub(super) async fn detail(
         Ok((events::now(tx.conn)?, item, member, changes))
     });
     let (cursor, item, member, changes) = read.await?;
-    let may = |verb| frame::may(&visitor, verb, "rack");
     let scope = |scope: &v1::ScopeProgress| {
         let (tone, word) = progress(scope.progress());
         let number = |of: Option<v1::Generation>| {
@@ -291,31 +270,22 @@ pub(super) async fn detail(
         (own.name.clone(), own.mac.clone(), state, own.addresses.join(", "))
     };
     frame::render(&RackPage {
-        badge: badge(std::slice::from_ref(&member)),
+        badge: Badge::of_rack(&member),
         reasons: reasons(&member, now),
         pairs: super::cells::pairs(resource.kind(), &item, now),
         scopes: member.scopes.iter().map(scope).collect(),
         services: member.services.iter().map(of_service).collect(),
         interfaces: member.interfaces.iter().map(interface).collect(),
         changes,
-        edit: may(Verb::Update).then(|| query.with(&[("do", "update")])),
-        delete: may(Verb::Delete).then(|| query.with(&[("do", "delete")])),
-        revoke: (may(Verb::Revoke) && !member.rack.revoked)
-            .then(|| query.with(&[("do", "revoke")])),
+        actions: Actions::of(
+            &visitor,
+            resource.kind(),
+            &query,
+            if member.rack.revoked { &["revoke"] } else { &[] },
+        ),
         frame: Frame::new(&visitor, &[("Racks", "/racks"), (&member.key, "")], now)
             .command(format!("hostler rack get {}", member.key))
             .live(&["rack", "vlan", "subnet", "range", "reservation"], cursor),
         key: member.key.clone(),
     })
-}
-
-pub(super) fn progress(progress: Progress) -> (Tone, &'static str) {
-    match progress {
-        Progress::Applied => (Tone::Ok, "applied"),
-        Progress::Standby => (Tone::Ok, "standby"),
-        Progress::Pending => (Tone::Info, "pending"),
-        Progress::Refused => (Tone::Bad, "refused"),
-        Progress::Unreachable => (Tone::Unknown, "not heard"),
-        Progress::Unspecified => (Tone::Unknown, "not known"),
-    }
 }

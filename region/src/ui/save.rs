@@ -11,7 +11,6 @@ use proto::{describe::meta, masks, v1};
 
 use super::{
     Console, Fault, cells,
-    detail::naming,
     form::{self, Draft, Moved},
     frame::{self, Frame},
     history::{self, Line},
@@ -21,6 +20,7 @@ use super::{
 };
 use crate::operations::{
     OperationError, Tx, audit,
+    effects::naming,
     erased::{AnyResource, Patch},
     machine,
     rack_token::{self, Doorstep},
@@ -37,7 +37,7 @@ pub(super) struct Sent {
 }
 
 impl Sent {
-    fn write(&self, validate_only: bool) -> v1::Write {
+    pub(super) fn write(&self, validate_only: bool) -> v1::Write {
         v1::Write {
             request_id: self.typed.word("request_id").into(),
             message: self.typed.word("message").into(),
@@ -46,7 +46,7 @@ impl Sent {
         }
     }
 
-    async fn current(&self, key: &str) -> Result<DynamicMessage, Fault> {
+    pub(super) async fn current(&self, key: &str) -> Result<DynamicMessage, Fault> {
         let (resource, key) = (self.resource, key.to_owned());
         let read = self.console.region.read(&self.visitor.actor, move |tx| resource.get(tx, &key));
         Ok(read.await?)
@@ -101,65 +101,6 @@ impl Sent {
         })
     }
 
-    /// What the change would do, judged by doing it and taking it back.
-    pub(super) async fn preview(self, key: String) -> Result<Response, Fault> {
-        let (resource, write, id) = (self.resource, self.write(true), key.clone());
-        let before = self.current(&key).await?;
-        let tried = match form::message(resource.kind(), &self.typed) {
-            Err(objections) => Err(OperationError::Refused(objections)),
-            Ok((item, mask)) => {
-                let region = &self.console.region;
-                // A request id is for the write that counts.
-                let write = v1::Write { request_id: String::new(), ..write };
-                let work = move |tx: &mut Tx<'_>| {
-                    resource.update(tx, &id, &Patch { item: &item, mask: &mask }, &write)
-                };
-                region.write(&self.visitor.actor, work).await
-            }
-        };
-        let after = match tried {
-            Ok(after) => after,
-            Err(error) => return self.again(&key, error).await,
-        };
-        self.preview_page(&before, &after)
-    }
-
-    fn preview_page(
-        &self,
-        before: &DynamicMessage,
-        after: &DynamicMessage,
-    ) -> Result<Response, Fault> {
-        let (kind, key) = (self.resource.kind(), meta(before, "key"));
-        let (list, page) = (format!("/{}", kind.plural), cells::page_of(&kind.noun, &key));
-        let plural = words::label(&kind.plural);
-        let crumbs = [(plural.as_str(), list.as_str()), (&key, &page), ("Preview", "")];
-        let lines = history::difference(kind, before, after);
-        let flags: Vec<String> = kind
-            .settable()
-            .filter(|field| field.show(before) != field.show(after))
-            .map(|field| format!(" --{} '{}'", field.name.replace('_', "-"), field.show(after)))
-            .collect();
-        let command = format!("hostler {} update {key}{} --wait", kind.spoken(), flags.concat());
-        let hidden = kind
-            .settable()
-            .filter_map(|field| Some((field.name.clone(), self.typed.get(&field.name)?.to_owned())))
-            .chain(
-                ["revision", "request_id", "message"]
-                    .map(|name| (name.to_owned(), self.typed.word(name).to_owned())),
-            );
-        let now = self.console.region.clock.now();
-        frame::render(&PreviewPage {
-            frame: Frame::new(&self.visitor, &crumbs, now).command(command),
-            revision: meta(before, "revision"),
-            noun: words::noun(&kind.noun),
-            message: self.typed.word("message").into(),
-            hidden: hidden.collect(),
-            lines,
-            key,
-            page,
-        })
-    }
-
     pub(super) async fn update(self, key: String) -> Result<Response, Fault> {
         let (resource, write, id) = (self.resource, self.write(false), key.clone());
         let saved = match form::message(resource.kind(), &self.typed) {
@@ -181,7 +122,7 @@ impl Sent {
     }
 
     /// The form once more: with objections, or with what moved meanwhile.
-    async fn again(&self, key: &str, error: OperationError) -> Result<Response, Fault> {
+    pub(super) async fn again(&self, key: &str, error: OperationError) -> Result<Response, Fault> {
         if let OperationError::Refused(objections) = error {
             let item = self.current(key).await?;
             return self.form(Some(&item), &objections).await;
@@ -320,19 +261,6 @@ pub(super) async fn deletion(
         page,
     };
     frame::render_as(status, &page)
-}
-
-#[derive(Template)]
-#[template(path = "preview.html")]
-struct PreviewPage {
-    frame: Frame,
-    noun: String,
-    key: String,
-    page: String,
-    revision: String,
-    message: String,
-    hidden: Vec<(String, String)>,
-    lines: Vec<Line>,
 }
 
 #[derive(Template)]

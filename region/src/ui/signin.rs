@@ -14,7 +14,7 @@ use super::{
     assets::{self, Asset},
     frame::{self, Frame},
     query::{Query, Typed},
-    visitor::{COOKIE, Taste, Visitor, cookie},
+    visitor::{self, COOKIE, Taste, Visitor, cookie},
     words::Moment,
 };
 use crate::auth::identity::Peer;
@@ -144,10 +144,15 @@ pub(super) async fn taste(headers: HeaderMap, typed: Typed) -> Response {
         Some(inside(&rest[at..]).to_owned())
     });
     let mut response = Redirect::to(back.as_deref().unwrap_or("/")).into_response();
-    for (name, known) in [("theme", &["light", "dark", ""][..]), ("zone", &["utc", "local"])] {
-        let Some(value) = typed.get(name).filter(|value| known.contains(value)) else { continue };
+    let theme = typed.get("theme").filter(|theme| ["light", "dark", ""].contains(theme));
+    let wanted = [
+        ("theme", theme.map(str::to_owned)),
+        ("zone", typed.get("zone").map(str::trim).and_then(visitor::zone)),
+    ];
+    for (name, value) in wanted {
+        let Some(value) = value else { continue };
         let line = format!("{name}={value}; Path=/; Secure; SameSite=Lax; Max-Age=31536000");
-        let line = HeaderValue::try_from(line).expect("one of the values above");
+        let line = HeaderValue::try_from(line).expect("letters and signs of a zone's name");
         response.headers_mut().append(header::SET_COOKIE, line);
     }
     response

@@ -11,13 +11,14 @@ use uuid::Uuid;
 
 use super::{
     Console, Fault,
+    actions::Actions,
+    badge::Badge,
     cells::{self, Cell, Pair, Tone},
     frame::{self, Frame},
     history::{self, Change},
     map::{self, Block, Held, Known, Map, MapCell},
     options::{self, OptionRow},
     query::Query,
-    racks,
     table::{self, Table},
     visitor::Visitor,
     words,
@@ -25,7 +26,7 @@ use super::{
 use crate::{
     auth::Verb,
     events::{self, Cursor},
-    operations::{OperationError, Tx, convergence, erased::AnyResource, list::Page, usage},
+    operations::{OperationError, Tx, erased::AnyResource, list::Page, usage},
     resources,
 };
 
@@ -34,7 +35,7 @@ use crate::{
 struct SubnetPage {
     frame: Frame,
     key: String,
-    badge: Option<racks::Badge>,
+    badge: Option<Badge>,
     vlan: Cell,
     vrf: Cell,
     note: String,
@@ -52,13 +53,17 @@ struct SubnetPage {
     options: Vec<OptionRow>,
     pairs: Vec<Pair>,
     changes: Vec<Change>,
-    edit: Option<String>,
-    delete: Option<String>,
+    actions: Actions,
 }
 
 impl SubnetPage {
     fn share(&self) -> u64 {
         (self.held * 100 / self.dynamic.max(1)).min(100)
+    }
+
+    fn held_of_dynamic(&self) -> String {
+        let number = |count: u64| words::number(i128::from(count));
+        format!("{} of {}", number(self.held), number(self.dynamic))
     }
 
     fn fullness(&self) -> Tone {
@@ -91,7 +96,7 @@ struct Read {
     known: Known,
     blocks: Vec<Block>,
     vlan: Option<DynamicMessage>,
-    scopes: Vec<v1::ScopeProgress>,
+    badge: Option<Badge>,
     page: Option<Page<DynamicMessage>>,
     changes: Vec<Change>,
 }
@@ -128,7 +133,6 @@ pub(super) async fn show(
     let (dynamic, held) = room(&read);
     let add =
         (tab == "ranges" || tab == "reservations").then(|| add(&visitor, listed, &key)).flatten();
-    let may = |verb| frame::may(&visitor, verb, "subnet");
     let frame = Frame::new(&visitor, &[("Subnets", "/subnets"), (&key, "")], now)
         .command(format!("hostler subnet get {key}; hostler lease list --filter subnet={key}"))
         .live(&["subnet", "range", "reservation", "lease", "rack", "vlan"], read.cursor);
@@ -138,7 +142,7 @@ pub(super) async fn show(
     });
     frame::render(&SubnetPage {
         frame,
-        badge: badge(&read.scopes),
+        badge: read.badge,
         vlan: Cell::Link(cells::page_of("vlan", &show("vlan")), show("vlan")),
         vrf: Cell::Link(cells::page_of("vrf", &show("vrf")), show("vrf")),
         note: show("note"),
@@ -159,8 +163,7 @@ pub(super) async fn show(
         add,
         options: options::told(&read.item, read.vlan.as_ref()),
         pairs: cells::pairs(super::resource("subnet").kind(), &read.item, now),
-        edit: may(Verb::Update).then(|| query.with(&[("do", "update")])),
-        delete: may(Verb::Delete).then(|| query.with(&[("do", "delete")])),
+        actions: Actions::of(&visitor, super::resource("subnet").kind(), &query, &[]),
         changes: read.changes,
         blocks: read.blocks,
         key,
@@ -190,14 +193,13 @@ fn read(tx: &mut Tx<'_>, key: &str, query: &Query, now: Timestamp) -> Result<Rea
     let large = tab.is_empty() && cidr.first().is_ipv4() && cidr.length() < 20;
     let blocks = if large {
         let held = usage::held_by_block(tx, id, map::block_length(cidr))?;
-        map::blocks(cidr, &held)
+        map::blocks(cidr, &known.ranges, &held)
     } else {
         Vec::new()
     };
     let vlan = text(&item, "vlan");
     let vlan = resources::by_noun("vlan").map(|vlans| vlans.get(tx, &vlan)).transpose()?;
-    let scope = format!("dhcp {}", text(&item, "vlan"));
-    let scopes = convergence::scopes(tx)?.into_iter().filter(|own| own.name == scope).collect();
+    let badge = Badge::of_vlan(tx, &text(&item, "vlan"))?;
     let listed = match tab {
         "" => Some("lease"),
         "ranges" => Some("range"),
@@ -216,7 +218,7 @@ fn read(tx: &mut Tx<'_>, key: &str, query: &Query, now: Timestamp) -> Result<Rea
         _ => Vec::new(),
     };
     let page = page.transpose()?;
-    Ok(Read { cursor, item, known, blocks, vlan, scopes, page, changes })
+    Ok(Read { cursor, item, known, blocks, vlan, badge, page, changes })
 }
 
 /// Ranges and reservations always; the leases of a prefix that is drawn cell by cell.
@@ -314,35 +316,4 @@ fn chosen(visitor: &Visitor, read: &Read, map: &Option<Map>, query: &Query) -> O
         page: cell.page.clone(),
     };
     Some(Chosen { cell, reserve })
-}
-
-/// None: no rack is asked to serve it.
-fn badge(scopes: &[v1::ScopeProgress]) -> Option<racks::Badge> {
-    let first = scopes.first()?;
-    let (mut worst, mut said) = racks::progress(first.progress());
-    for scope in scopes {
-        let (tone, word) = racks::progress(scope.progress());
-        if weight(tone) > weight(worst) {
-            (worst, said) = (tone, word);
-        }
-    }
-    let good = |scope: &&v1::ScopeProgress| {
-        matches!(scope.progress(), v1::Progress::Applied | v1::Progress::Standby)
-    };
-    let done = scopes.iter().filter(good).count();
-    let number = scopes.iter().filter_map(|scope| Some(scope.wanted?.number)).max();
-    let number = number.unwrap_or_default();
-    let racks = if scopes.len() == 1 { "rack" } else { "racks" };
-    let on = format!("generation {number} on {done} of {} {racks}", scopes.len());
-    let said = if done == scopes.len() { on } else { format!("{said}: {on}") };
-    Some(racks::Badge { tone: worst, said })
-}
-
-fn weight(tone: Tone) -> u8 {
-    match tone {
-        Tone::Bad => 3,
-        Tone::Warn | Tone::Unknown => 2,
-        Tone::Info | Tone::Hold => 1,
-        Tone::Ok | Tone::Off => 0,
-    }
 }

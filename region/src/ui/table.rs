@@ -88,18 +88,29 @@ pub(super) fn table(
             .collect(),
         reason: None,
     };
+    let first = Column { label: key_label(kind), ..column(query, "key", true, false) };
     let head = shown
         .iter()
         .map(|field| column(query, &field.name, sortable(field), field.shown != Shown::Column));
     Table {
         name: words::label(&kind.plural),
-        columns: std::iter::once(column(query, "key", true, false)).chain(head).collect(),
+        columns: std::iter::once(first).chain(head).collect(),
         rows: page.items.iter().map(row).collect(),
         count: words::number(page.items.len() as i64),
         first: (!query.get("after").is_empty()).then(|| query.with(&[("after", "")])),
         next: (!page.next_page_token.is_empty())
             .then(|| query.with(&[("after", &page.next_page_token)])),
     }
+}
+
+/// The field that the key is made of, where it is one alone.
+pub(super) fn key_label(kind: &Kind) -> String {
+    let field = match kind.noun.as_str() {
+        "lease" | "reservation" => "address",
+        "subnet" => "cidr",
+        _ => "name",
+    };
+    words::label(field)
 }
 
 fn column(query: &Query, name: &str, sortable: bool, secondary: bool) -> Column {
@@ -112,7 +123,7 @@ fn column(query: &Query, name: &str, sortable: bool, secondary: bool) -> Column 
     };
     let next = if sorted == Some("ascending") { &descending } else { name };
     Column {
-        label: if name == "key" { "Name".into() } else { words::label(name) },
+        label: words::label(name),
         link: sortable.then(|| query.with(&[("sort", next), ("after", "")])),
         sorted,
         secondary,
@@ -137,11 +148,12 @@ fn columns<'a>(kind: &'a Kind, query: &Query) -> Vec<&'a Field> {
     kind.fields.iter().filter(|field| !field.secret).filter(wanted).collect()
 }
 
-fn repeats_key(kind: &Kind, field: &Field) -> bool {
+/// What a column would say once more.
+pub(super) fn repeats_key(kind: &Kind, field: &Field) -> bool {
     field.name == "name"
         || matches!(
             (kind.noun.as_str(), field.name.as_str()),
-            ("lease", "address") | ("event", "key")
+            ("lease" | "reservation", "address") | ("subnet", "cidr") | ("event", "key")
         )
 }
 

@@ -53,11 +53,12 @@ fn turned_away(parts: &Parts) -> Response {
 }
 
 /// What the browser remembers for the person. No secret, and any value is harmless.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Taste {
     /// light, dark, or empty: as the system has it.
     pub(super) theme: &'static str,
-    pub(super) local_time: bool,
+    /// In which the script writes times: empty is UTC, as region itself does; "local" the browser's; else a name of the time zone database.
+    pub(super) zone: String,
 }
 
 impl Taste {
@@ -68,8 +69,29 @@ impl Taste {
                 Some("dark") => "dark",
                 _ => "",
             },
-            local_time: cookie(headers, "zone") == Some("local"),
+            zone: cookie(headers, "zone").and_then(zone).unwrap_or_default(),
         }
+    }
+}
+
+impl Taste {
+    /// What the footer calls it.
+    pub(super) fn zone_name(&self) -> &str {
+        match self.zone.as_str() {
+            "" => "UTC",
+            "local" => "your zone",
+            name => name,
+        }
+    }
+}
+
+/// `Europe/Oslo`; None: nothing that a zone could be called. UTC is the empty one.
+pub(super) fn zone(typed: &str) -> Option<String> {
+    let letter = |letter: char| letter.is_ascii_alphanumeric() || "/_+-".contains(letter);
+    match typed {
+        "" | "utc" | "UTC" => Some(String::new()),
+        name if name.len() <= 64 && name.chars().all(letter) => Some(name.to_owned()),
+        _ => None,
     }
 }
 

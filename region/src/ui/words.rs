@@ -81,6 +81,11 @@ pub(super) fn encoded(text: &str) -> String {
     })
 }
 
+/// One word of a shell's line, whatever is in it.
+pub(super) fn shell(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
 /// A moment as pages write it: the time, with the date when that is not today; exact on hover.
 #[derive(Clone, Debug, Template)]
 #[template(
@@ -194,6 +199,13 @@ mod tests {
             ("?#%", "%3F%23%25"),
         ] {
             assert_eq!(encoded(text), expected);
+        }
+    }
+
+    #[test]
+    fn a_word_of_a_shell_stays_one() {
+        for (text, expected) in [("a=b", "'a=b'"), ("", "''"), ("it's; rm x", r"'it'\''s; rm x'")] {
+            assert_eq!(shell(text), expected);
         }
     }
 

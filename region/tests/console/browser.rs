@@ -20,6 +20,7 @@ use region::{
     },
     resources, ui,
 };
+use std::sync::atomic::{AtomicU64, Ordering};
 use tower::ServiceExt;
 use uuid::Uuid;
 
@@ -61,6 +62,10 @@ impl Browser {
     pub(crate) fn of(routes: Router) -> Self {
         let headers = vec![("sec-fetch-site", "same-origin".to_owned())];
         Self { routes, cookie: None, headers }
+    }
+
+    pub(crate) fn routes(&self) -> Router {
+        self.routes.clone()
     }
 
     /// Another browser at the same region.
@@ -143,11 +148,18 @@ impl World {
 
     /// A client of the network has this address for an hour.
     pub(crate) async fn lease(&self, address: &str, host_name: &str) {
-        let find = |tx: &mut Tx<'_>| operations::find::<plan::Vlan>(tx.conn, "dc1/10");
+        self.leases("dc1/10", &[(address.to_owned(), host_name.to_owned())]).await;
+    }
+
+    /// Addresses on a VLAN, and what the clients that have them call themselves.
+    pub(crate) async fn leases(&self, vlan: &'static str, held: &[(String, String)]) {
+        // What is told later has a higher number, in whichever world.
+        static NUMBERS: AtomicU64 = AtomicU64::new(1);
+        let find = |tx: &mut Tx<'_>| operations::find::<plan::Vlan>(tx.conn, vlan);
         let vlan = self.region.read(&admin(), find).await.unwrap();
         let now = self.region.clock.now();
-        let lease = LeaseChanged {
-            number: 1,
+        let lease = |(address, host_name): &(String, String)| LeaseChanged {
+            number: NUMBERS.fetch_add(1, Ordering::Relaxed),
             vlan: vlan.id.cast(),
             address: address.parse().unwrap(),
             state: LeaseState::Bound,
@@ -161,13 +173,14 @@ impl World {
             started: now,
             ends: now.shifted(3600 * 1_000_000),
         };
+        let leases: Vec<_> = held.iter().map(lease).collect();
+        let newest = leases.last().unwrap().number;
         let outbox = Outbox {
             rack: RackId::new(Uuid::from_u128(7)),
             incarnation: Uuid::from_u128(8),
             class: FactClass::Lease,
         };
-        let rack = "rack1".into();
-        let facts = Facts { outbox, rack, leases: vec![lease], newest: 1, snapshot: None };
+        let facts = Facts { outbox, rack: "rack1".into(), leases, newest, snapshot: None };
         lease::record(&self.region, vec![facts]).await.unwrap();
     }
 

@@ -2,8 +2,10 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends there")]
 
 mod browser;
+mod live;
 mod pages;
 mod signing_in;
 #[path = "../support/mod.rs"]
 mod support;
+mod weight;
 mod writing;

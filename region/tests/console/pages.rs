@@ -126,7 +126,10 @@ async fn a_lease_shows_in_its_subnets_map() {
         world.lease("10.0.0.150", "kestrel").await;
         let mut browser = world.signed_in("viewer").await;
         let page = browser.get("/subnets/10.0.0.0/24").await.body;
-        assert!(page.contains("data-what=\"leased, kestrel, 52:54:00:00:00:01\""), "{page}");
+        assert!(
+            page.contains("aria-label=\"10.0.0.150 leased, kestrel, 52:54:00:00:00:01\""),
+            "{page}"
+        );
         assert!(page.contains("1 of 100"), "{page}");
         let overview = browser.get("/").await.body;
         assert!(overview.contains("1 <span class=\"muted\">of 100"), "{overview}");

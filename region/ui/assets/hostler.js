@@ -9,21 +9,31 @@
   const remember = (name, value) => { document.cookie = `${name}=${value}; Path=/; Secure; SameSite=Lax; Max-Age=31536000`; };
 
   /* Theme and zone: a cookie that the server renders, so that nothing flashes. */
+  /* The parts as region wrote them, since what follows writes into them too. */
+  const served = new Map($$('[data-part]').map(part => [part, part.innerHTML]));
+
   const theme = v => {
     if (v) root.dataset.theme = v; else delete root.dataset.theme;
     $$('[data-theme-set]').forEach(b => b.setAttribute('aria-pressed', b.dataset.themeSet === v));
     remember('theme', v);
   };
+  /* Region writes UTC; here it becomes the zone chosen. Times with a clock alone: ages are the same everywhere. */
+  const chosen = root.dataset.zone;
+  let timeZone = chosen === 'local' ? undefined : chosen || 'UTC';
+  try { new Intl.DateTimeFormat('en-GB', { timeZone }); } catch { timeZone = 'UTC'; }
+  const clock = at => at.toLocaleTimeString('en-GB', { timeZone });
   const zone = within => {
-    if (root.dataset.zone !== 'local') return;
+    if (!chosen) return;
+    const day = at => at.toLocaleDateString('en-GB', { timeZone, day: 'numeric', month: 'short' }), today = day(new Date());
     $$('time', within).forEach(t => {
       const at = new Date(t.dateTime);
       if (!/\d:\d/.test(t.textContent) || isNaN(at)) return;
-      const today = at.toDateString() === new Date().toDateString();
       t.title = t.dateTime;
-      t.textContent = (today ? '' : at.toLocaleDateString('en-GB', { day: 'numeric', month: 'short' }) + ', ') + at.toLocaleTimeString('en-GB');
+      t.textContent = (day(at) === today ? '' : day(at) + ', ') + clock(at);
     });
+    $$('[data-zone-name]', within).forEach(name => { name.textContent = timeZone || new Intl.DateTimeFormat().resolvedOptions().timeZone; });
   };
+  if ($('#zones') && Intl.supportedValuesOf) $('#zones').append(...Intl.supportedValuesOf('timeZone').map(value => el('option', { value })));
   zone(document);
 
   document.addEventListener('click', async e => {
@@ -115,12 +125,16 @@
     cells().forEach(c => { c.removeAttribute('aria-current'); c.tabIndex = -1; });
     a.setAttribute('aria-current', 'true'); a.tabIndex = 0;
     const ip = $('[data-map-ip]'), what = $('[data-map-what]');
-    if (ip) ip.textContent = a.dataset.ip;
-    if (what) { what.textContent = a.dataset.what; what.className = 'st ' + (a.dataset.tone || 'off'); }
+    /* A cell is said as its address and what that is; there are thousands, so nothing is written twice. */
+    const [, address, use] = a.getAttribute('aria-label').match(/^(\S+) ?(.*)$/);
+    if (ip) ip.textContent = address;
+    if (what) { what.textContent = use; what.className = 'st ' + ({ l: 'ok', s: 'ok', i: 'ok', x: 'bad' }[a.className] || 'off'); }
     const more = $('[data-map-more]');
     if (more) { more.replaceChildren(); if (a.dataset.page) more.append(el('a', { href: a.dataset.page, textContent: 'Open its page' })); }
   };
-  document.addEventListener('click', e => { const a = e.target.closest('.map a[data-ip]'); if (a && !e.ctrlKey && !e.metaKey) { e.preventDefault(); choose(a); } });
+  const enter = within => { const first = $('.map a[aria-current]', within) || $('.map a', within); if (first) first.tabIndex = 0; };
+  enter(document);
+  document.addEventListener('click', e => { const a = e.target.closest('.map a'); if (a && !e.ctrlKey && !e.metaKey) { e.preventDefault(); choose(a); } });
   document.addEventListener('keydown', e => {
     if (!e.target.closest?.('.map')) return;
     const all = cells(), cols = getComputedStyle($('.map')).gridTemplateColumns.split(' ').length - 1;
@@ -135,16 +149,35 @@
     b.addEventListener('click', e => { if (b.getAttribute('aria-disabled') === 'true') { e.preventDefault(); toast('Type ' + input.dataset.value + ' first'); input.focus(); } });
   });
 
-  /* Live: the stream says what kinds changed; the page is asked for again and its parts are replaced. A row never moves under the pointer. */
+  /* Live: the stream says what kinds changed; the page is asked for again and its parts are replaced. A row never moves under the pointer.
+     The indicator never claims more than is known: "live" only while the stream stands and the page shows what it told of last. */
   const live = $('[data-live]'), topics = document.body.dataset.topics;
-  const say = (state, text) => { if (live) { live.dataset.live = state; live.textContent = text; } };
-  let paused = false, stale = false, busy = false, waiting = new Map(), resumed;
+  let shown = '';
+  const say = (state, text) => { if (live && shown !== text) { shown = text; live.dataset.live = state; live.textContent = text; } };
+  let paused = 0, lost = 0, behind = 0, stale = false, busy = false, waiting = new Map(), told = 0;
+  const tell = () => {
+    if (lost) say('off', 'disconnected since ' + clock(new Date(lost)));
+    else if (paused) say('wait', 'paused since ' + clock(new Date(paused)));
+    else if (behind) say('resumed', 'catching up since ' + clock(new Date(behind)));
+    else say('live', 'live');
+  };
+  /* For who does not see the rows come: one sentence, at most every ten seconds. */
+  const announce = (count, part) => {
+    if (!count || Date.now() - told < 10000) return;
+    told = Date.now();
+    const name = part.getAttribute('aria-label') || $('caption', part)?.textContent || document.title;
+    $('[data-news]').textContent = `${count} new in ${name}`;
+  };
   const inUse = part => part.matches(':hover') && part.querySelector('tbody') && matchMedia('(hover: hover)').matches || part.contains(document.activeElement);
   const swap = (old, fresh) => {
-    const had = new Set($$('[data-row]', old).map(r => r.dataset.row)), chosen = $('.map a[aria-current]', old)?.dataset.ip;
+    const had = new Set($$('[data-row]', old).map(r => r.dataset.row)), cell = $('.map a[aria-current]', old)?.search;
+    served.set(old, fresh.innerHTML);
     old.replaceChildren(...fresh.childNodes);
-    if (had.size) $$('[data-row]', old).forEach(r => { if (!had.has(r.dataset.row)) r.classList.add('new'); });
-    if (chosen) { const a = $(`.map a[data-ip="${CSS.escape(chosen)}"]`, old); if (a) choose(a); }
+    const news = had.size ? $$('[data-row]', old).filter(r => !had.has(r.dataset.row)) : [];
+    news.forEach(r => r.classList.add('new'));
+    announce(news.length, old);
+    if (cell) { const a = $(`.map a[href="${CSS.escape(cell)}"]`, old); if (a) choose(a); }
+    enter(old);
     zone(old);
   };
   const join = () => { waiting.forEach((fresh, old) => swap(old, fresh)); waiting.clear(); chip(); };
@@ -154,37 +187,44 @@
     if (!b) { b = attrs(el('button', { type: 'button', className: 'chip waiting', textContent: 'Changes wait: show them' }), { 'data-waiting': '' }); b.addEventListener('click', join); $('.toasts').before(b); }
   };
   document.addEventListener('pointerout', e => { const part = e.target.closest?.('[data-part]'); if (part && !part.contains(e.relatedTarget) && waiting.has(part)) setTimeout(join, 0); });
-  const refresh = async () => {
-    if (paused || document.hidden || busy) { stale = true; return; }
-    busy = true; stale = false;
-    try {
-      const answer = await fetch(location.href, { headers: { 'x-part': 'live' } });
-      if (answer.redirected && new URL(answer.url).pathname === '/sign-in') { location.reload(); return; }
-      if (!answer.ok) throw new Error(answer.status);
-      const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
-      $$('[data-part]').forEach(old => {
-        const fresh = page.getElementById(old.id);
-        if (!fresh || fresh.innerHTML === old.innerHTML) { waiting.delete(old); return; }
-        if (inUse(old)) waiting.set(old, fresh); else { waiting.delete(old); swap(old, fresh); }
-      });
-      chip();
-    } catch { stale = true; } finally { busy = false; setTimeout(() => { if (stale) refresh(); }, 500); }
+  const fetched = async () => {
+    const answer = await fetch(location.href, { headers: { 'x-part': 'live' } });
+    if (answer.redirected && new URL(answer.url).pathname === '/sign-in') { location.reload(); return; }
+    if (!answer.ok) throw new Error(answer.status);
+    const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
+    $$('[data-part]').forEach(old => {
+      const fresh = page.getElementById(old.id);
+      if (!fresh || fresh.innerHTML === served.get(old)) { waiting.delete(old); return; }
+      if (inUse(old)) waiting.set(old, fresh); else { waiting.delete(old); swap(old, fresh); }
+    });
+    chip();
   };
-  const pause = () => { paused = !paused; $$('[data-pause]').forEach(b => b.setAttribute('aria-pressed', paused)); toast(paused ? 'Paused. Nothing is lost: rows join when you go on.' : 'Live again'); if (!paused && stale) refresh(); };
+  const refresh = async () => {
+    stale = true;
+    if (paused || lost || document.hidden || busy) return;
+    busy = true; stale = false;
+    const began = Date.now();
+    try { await fetched(); if (!stale) behind = 0; } catch { stale = true; behind ||= began; }
+    tell();
+    /* A region that is slow to answer is asked less often. */
+    setTimeout(() => { busy = false; if (stale) refresh(); }, Math.max(500, 4 * (Date.now() - began)));
+  };
+  const pause = () => { paused = paused ? 0 : Date.now(); $$('[data-pause]').forEach(b => b.setAttribute('aria-pressed', !!paused)); toast(paused ? 'Paused. Nothing is lost: rows join when you go on.' : 'Live again'); tell(); if (!paused && stale) refresh(); };
   document.addEventListener('click', e => { if (e.target.closest('[data-pause]')) pause(); });
   document.addEventListener('visibilitychange', () => { if (!document.hidden && stale) refresh(); });
   if (topics && live) {
     const source = new EventSource(`/live?topics=${encodeURIComponent(topics)}&after=${encodeURIComponent(document.body.dataset.cursor)}`);
-    let lost = 0, grey;
+    let grey;
     source.addEventListener('live', () => {
       clearTimeout(grey); document.body.classList.remove('away');
-      if (lost) { lost = 0; say('resumed', 'resumed'); refresh(); clearTimeout(resumed); resumed = setTimeout(() => say('live', 'live'), 4000); } else say('live', 'live');
+      if (lost) { behind ||= lost; lost = 0; refresh(); }
+      tell();
     });
     source.addEventListener('changed', refresh);
     source.addEventListener('reset', () => { source.close(); location.reload(); });
     source.onerror = () => {
       if (!lost) { lost = Date.now(); grey = setTimeout(() => document.body.classList.add('away'), 30000); }
-      say('off', 'disconnected since ' + new Date(lost).toISOString().slice(11, 19));
+      tell();
       if (source.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 5000);
     };
   }
