@@ -68,3 +68,4 @@ install_quietly() {
 BUILD_TOOLS=(cc:gcc ld:binutils make:make /usr/include/stdio.h:libc6-dev)
 LAB_TOOLS=(ip:iproute2 ethtool:ethtool ping:iputils-ping busybox:busybox curl:curl dhclient:isc-dhcp-client
   dhcpcd:dhcpcd-base dhcrelay:isc-dhcp-relay ps:procps setpriv:util-linux)
+BROWSER_TOOLS=(chromium:chromium chromedriver:chromium-driver)

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod browser;
 pub mod demo;
 pub mod fake_rack;
 pub mod fake_region;
