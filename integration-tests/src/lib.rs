@@ -6,3 +6,4 @@ pub mod fake_rack;
 pub mod fake_region;
 pub mod lab;
 pub mod link_bench;
+pub mod page_bench;

@@ -2,9 +2,9 @@
 
 mod changes;
 mod events;
-mod facts;
-mod operator;
-mod report;
+pub(crate) mod facts;
+pub(crate) mod operator;
+pub(crate) mod report;
 
 use crate::lab::{
     Lab,

@@ -19,8 +19,8 @@ const TIME: Duration = Duration::from_secs(10);
 /// Each rack has its part of 100.64.0.0/10, which is more than it can use up.
 const FIRST: u32 = 0x6440_0000;
 const PART: u32 = 1 << 20;
-/// How long each lease lasts.
-const LASTS_MICROS: i64 = 600_000_000;
+/// How long each lease lasts: beyond the end of what is measured.
+const LASTS_MICROS: i64 = 3_600_000_000;
 
 pub(super) fn measure(centre: &Centre, report: &mut Report) -> anyhow::Result<()> {
     let region = &centre.region;
@@ -77,7 +77,7 @@ enum Phase {
 }
 
 /// A rack that has more to tell than region can take.
-struct Source {
+pub(crate) struct Source {
     rack: u8,
     vlan: String,
     stream: Stream,
@@ -89,7 +89,7 @@ struct Source {
 }
 
 impl Source {
-    async fn open(rack: u8, token: &str, vlan: &str) -> anyhow::Result<Self> {
+    pub(crate) async fn open(rack: u8, token: &str, vlan: &str) -> anyhow::Result<Self> {
         let own = FakeRack::join(token, "bench").await?;
         let stream = own.connect(own.hello()).await?;
         let clock = Clock::system();
@@ -103,7 +103,7 @@ impl Source {
         let before = self.sent;
         while Instant::now() < until {
             if self.sent - self.recorded < AHEAD * BATCH {
-                let batch = self.batch(phase);
+                let batch = self.batch(phase, BATCH);
                 self.stream.send(from_rack::Message::Facts(batch)).await?;
             } else {
                 self.recorded = self.stream.recorded().await?;
@@ -115,9 +115,24 @@ impl Source {
         Ok(self.sent - before)
     }
 
-    fn batch(&mut self, phase: Phase) -> v1::FactBatch {
+    /// So many new leases; all of them are recorded when this returns.
+    pub(crate) async fn bind(&mut self, count: u64) -> anyhow::Result<()> {
+        let mut left = count;
+        while left > 0 {
+            let now = left.min(BATCH);
+            let batch = self.batch(Phase::New, now);
+            self.stream.send(from_rack::Message::Facts(batch)).await?;
+            left -= now;
+        }
+        while self.recorded < self.sent {
+            self.recorded = self.stream.recorded().await?;
+        }
+        Ok(())
+    }
+
+    fn batch(&mut self, phase: Phase, count: u64) -> v1::FactBatch {
         let now = self.clock.now().micros();
-        let leases = (0..BATCH).map(|_| {
+        let leases = (0..count).map(|_| {
             let place = match phase {
                 Phase::New => self.leases,
                 Phase::Renewals => self.sent % self.leases,

@@ -16,7 +16,7 @@ use tonic::{
 
 /// Shows its token with each call.
 #[derive(Clone)]
-pub(super) struct Bearer(MetadataValue<Ascii>);
+pub(crate) struct Bearer(MetadataValue<Ascii>);
 
 impl tonic::service::Interceptor for Bearer {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
@@ -25,9 +25,9 @@ impl tonic::service::Interceptor for Bearer {
     }
 }
 
-pub(super) type Operator = InterceptedService<Channel, Bearer>;
+pub(crate) type Operator = InterceptedService<Channel, Bearer>;
 
-pub(super) async fn connect(region: &Region) -> anyhow::Result<Operator> {
+pub(crate) async fn connect(region: &Region) -> anyhow::Result<Operator> {
     let [_, (_, token), (_, fingerprint)] = region.environment();
     let place = region.server.strip_prefix("https://").context("region speaks TLS")?;
     let (host, _) = place.rsplit_once(':').context("HOST:PORT")?;
@@ -39,7 +39,7 @@ pub(super) async fn connect(region: &Region) -> anyhow::Result<Operator> {
 }
 
 /// Runs on a thread of region's machine, whose sockets are all there.
-pub(super) fn on_region<T: Send>(
+pub(crate) fn on_region<T: Send>(
     region: &Region,
     work: impl AsyncFnOnce() -> anyhow::Result<T> + Send,
 ) -> anyhow::Result<T> {

@@ -8,13 +8,13 @@ use std::{
     time::Duration,
 };
 
-pub(super) struct Report {
+pub(crate) struct Report {
     out: Stdout,
     database: &'static str,
 }
 
 impl Report {
-    pub(super) fn begin() -> anyhow::Result<Self> {
+    pub(crate) fn begin() -> anyhow::Result<Self> {
         let mut out = stdout();
         let build = if cfg!(debug_assertions) { "debug" } else { "release" };
         let cores = thread::available_parallelism()?;
@@ -27,14 +27,14 @@ impl Report {
         Ok(Self { out, database: "" })
     }
 
-    pub(super) fn of(&mut self, database: Database) {
+    pub(crate) fn of(&mut self, database: Database) {
         self.database = match database {
             Database::Sqlite => "SQLite",
             Database::Postgres => "PostgreSQL",
         };
     }
 
-    pub(super) fn times(&mut self, what: &str, mut times: Vec<Duration>) -> anyhow::Result<()> {
+    pub(crate) fn times(&mut self, what: &str, mut times: Vec<Duration>) -> anyhow::Result<()> {
         times.sort_unstable();
         let at = |per_mille| milliseconds(quantile(&times, per_mille));
         let (half, most, longest) = (at(500), at(990), at(1000));
@@ -43,14 +43,19 @@ impl Report {
         Ok(())
     }
 
-    pub(super) fn rate(&mut self, what: &str, count: u64, took: Duration) -> anyhow::Result<()> {
+    pub(crate) fn rate(&mut self, what: &str, count: u64, took: Duration) -> anyhow::Result<()> {
         let (rate, database) = (count as f64 / took.as_secs_f64(), self.database);
         writeln!(self.out, "| {database} | {what} | {count} | | | | {rate:.0} |")?;
         Ok(())
     }
 
+    /// How much of one core the process had.
+    pub(crate) fn share(&mut self, what: &str, share: f64) -> anyhow::Result<()> {
+        self.remark(&format!("{what}: {:.1} % of a core", share * 100.0))
+    }
+
     /// What a reader of the table must know beside it.
-    pub(super) fn remark(&mut self, words: &str) -> anyhow::Result<()> {
+    pub(crate) fn remark(&mut self, words: &str) -> anyhow::Result<()> {
         let database = self.database;
         writeln!(self.out, "| {database} | {words} | | | | | |")?;
         Ok(())
