@@ -73,7 +73,7 @@ impl Racks {
         let incarnation = incarnation
             .map_err(|_| Status::invalid_argument("hello.incarnation: must be a UUID"))?;
         let (id, published) = (Uuid::now_v7(), self.region.configurations.published());
-        let from_where = address.ip().to_string();
+        let from_where = address.ip().to_canonical().to_string();
         let opening =
             session::Opening { rack, session: id, incarnation, address: from_where, hello };
         let opened = session::open(&self.region, opening).await.map_err(|error| {

@@ -60,11 +60,10 @@ impl Badge {
 
     /// Each with whether its rack is heard.
     fn of_scopes(scopes: &[(v1::ScopeProgress, bool)]) -> Option<Self> {
-        let state = |(scope, connected): &(v1::ScopeProgress, bool)| match scope.progress() {
-            Progress::Applied | Progress::Standby | Progress::Pending if !connected => {
-                (Tone::Unknown, "a rack is away")
-            }
-            other => progress(other),
+        let state = |(scope, connected): &(v1::ScopeProgress, bool)| {
+            let (tone, word) = progress(scope.progress());
+            let hopeful = matches!(tone, Tone::Ok | Tone::Info);
+            if hopeful && !connected { (Tone::Unknown, "a rack is away") } else { (tone, word) }
         };
         let states: Vec<_> = scopes.iter().map(state).collect();
         let (tone, worst) = *states.iter().max_by_key(|(tone, _)| weight(*tone))?;

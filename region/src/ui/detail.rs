@@ -69,9 +69,9 @@ pub(super) async fn show(
     let (cursor, item, changes, related, badge) = read.await?;
     let (kind, key) = (resource.kind(), meta(&item, "key"));
     let list = format!("/{}", kind.plural);
-    let rack = badge.is_some().then_some("rack");
+    let racks = badge.is_some().then_some(["rack", "scope"]).into_iter().flatten();
     let topics: Vec<&str> = std::iter::once(kind.noun.as_str())
-        .chain(rack)
+        .chain(racks)
         .chain(naming(kind).map(|(other, _)| other.kind().noun.as_str()))
         .collect();
     let frame = Frame::new(&visitor, &[(&words::label(&kind.plural), &list), (&key, "")], now)

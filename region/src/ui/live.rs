@@ -20,7 +20,7 @@ use tokio_stream::{Stream, wrappers::ReceiverStream};
 use super::{Console, Fault, query::Query, visitor::Visitor};
 use crate::{
     auth::may_see,
-    events::{Cursor, FollowError, Follower},
+    events::{self, Cursor, FollowError, Follower},
     operations::OperationError,
 };
 
@@ -88,6 +88,14 @@ pub(super) async fn events(
     Ok(Sse::new(ReceiverStream::new(from)).keep_alive(KeepAlive::default()))
 }
 
+/// What changed: a kind of resource, else what the event's name begins with, which is "scope" when a rack says how far it is.
+fn topic(event: &events::Event) -> &str {
+    match event.kind.as_str() {
+        "" => event.name.split('.').next().unwrap_or_default(),
+        kind => kind,
+    }
+}
+
 /// One that is open in a browser.
 struct Page {
     follower: Follower,
@@ -139,10 +147,10 @@ impl Page {
                     Err(_) => return Ok(()),
                 },
             };
-            let kind = match self.topics.contains(&event.kind) {
-                true => event.kind.as_str(),
-                false if self.topics.contains("event") => "event",
-                false => continue,
+            let kind = match topic(&event) {
+                topic if self.topics.contains(topic) => topic,
+                _ if self.topics.contains("event") => "event",
+                _ => continue,
             };
             if !changed.contains(kind) {
                 changed.insert(kind.to_owned());

@@ -164,7 +164,7 @@ pub(super) async fn list(
     let now = console.region.clock.now();
     let look = |member: &&Member| !reasons(member, now).is_empty();
     let behind =
-        |member: &&Member| !member.rack.revoked && !(member.rack.connected && member.is_current());
+        |member: &&Member| !(member.rack.revoked || member.rack.connected && member.is_current());
     let wanted = query.get("show");
     let chosen: Vec<&Member> = match wanted {
         "behind" => members.iter().filter(behind).collect(),
@@ -196,7 +196,7 @@ pub(super) async fn list(
         json: query.with(&[("as", "json")]),
         frame: Frame::new(&visitor, &[("Racks", "/racks")], now)
             .command("hostler rack list -o wide")
-            .live(&["rack", "vlan", "subnet", "range", "reservation"], cursor),
+            .live(&["rack", "scope", "vlan", "subnet", "range", "reservation"], cursor),
     })
 }
 
@@ -285,7 +285,7 @@ pub(super) async fn detail(
         ),
         frame: Frame::new(&visitor, &[("Racks", "/racks"), (&member.key, "")], now)
             .command(format!("hostler rack get {}", member.key))
-            .live(&["rack", "vlan", "subnet", "range", "reservation"], cursor),
+            .live(&["rack", "scope", "vlan", "subnet", "range", "reservation"], cursor),
         key: member.key.clone(),
     })
 }

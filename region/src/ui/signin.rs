@@ -112,7 +112,7 @@ fn inside(next: &str) -> &str {
 
 /// Where a request came from, if the listener said so.
 fn address(extensions: &Extensions) -> Option<IpAddr> {
-    extensions.get::<Peer>().map(|peer| peer.address.ip())
+    extensions.get::<Peer>().map(|peer| peer.address.ip().to_canonical())
 }
 
 fn with_cookie(mut response: Response, value: &str) -> Response {

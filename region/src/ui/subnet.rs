@@ -135,7 +135,7 @@ pub(super) async fn show(
         (tab == "ranges" || tab == "reservations").then(|| add(&visitor, listed, &key)).flatten();
     let frame = Frame::new(&visitor, &[("Subnets", "/subnets"), (&key, "")], now)
         .command(format!("hostler subnet get {key}; hostler lease list --filter subnet={key}"))
-        .live(&["subnet", "range", "reservation", "lease", "rack", "vlan"], read.cursor);
+        .live(&["subnet", "range", "reservation", "lease", "rack", "scope", "vlan"], read.cursor);
     let servers = ["primary_rack", "secondary_rack"].into_iter().filter_map(|name| {
         let rack = text(read.vlan.as_ref()?, name);
         (!rack.is_empty()).then(|| Cell::Link(cells::page_of("rack", &rack), rack))
