@@ -143,9 +143,9 @@ pub(super) fn newest(
 
 fn line(event: &v1::Event, now: Timestamp) -> EventLine {
     let gone = event.r#type.ends_with(".deleted");
-    let what = match describe::kind(&event.kind) {
-        Some(_) if !gone && !event.key.is_empty() => {
-            Cell::Link(cells::page_of(&event.kind, &event.key), event.key.clone())
+    let what = match describe::kind(about(event)) {
+        Some(kind) if !gone && !event.key.is_empty() => {
+            Cell::Link(cells::page_of(&kind.noun, &event.key), event.key.clone())
         }
         _ => Cell::Text(event.key.clone()),
     };
@@ -162,10 +162,16 @@ fn line(event: &v1::Event, now: Timestamp) -> EventLine {
 /// A rack acts under its id; where the event is about a rack, that is the one.
 fn actor(event: &v1::Event) -> String {
     match event.actor.strip_prefix("rack ") {
-        Some(_) if event.kind == "rack" => event.key.clone(),
+        Some(_) if about(event) == "rack" => event.key.clone(),
         Some(id) => format!("rack {}…", id.chars().take(8).collect::<String>()),
         None => event.actor.clone(),
     }
+}
+
+/// The kind of what its key names. How far a rack is has none in the log, since the rack itself has not changed.
+fn about(event: &v1::Event) -> &str {
+    let of_rack = event.kind.is_empty() && event.r#type.starts_with("scope.");
+    if of_rack { "rack" } else { &event.kind }
 }
 
 fn tone(event: &v1::Event) -> Tone {

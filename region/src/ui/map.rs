@@ -218,9 +218,9 @@ pub(super) struct Block {
 }
 
 impl Block {
-    /// In hundredths of its size.
-    pub(super) fn fill(&self) -> u64 {
-        (self.held * 100).div_ceil(self.size.max(1)).min(100)
+    /// Of twenty steps; what is held at all is seen.
+    pub(super) fn height(&self) -> u64 {
+        (self.held * 20).div_ceil(self.size.max(1)).min(20)
     }
 
     pub(super) fn said(&self) -> String {
