@@ -5,9 +5,10 @@ use hostler_integration_tests::{
     lab::{
         Cable, Lab,
         centre::{Centre, MANAGEMENT, Wishes},
-        until,
+        run, until,
     },
 };
+use std::fs::{self, File};
 
 pub(crate) const NAME: &str = "mira";
 pub(crate) const PASSWORD: &str = "correct horse battery";
@@ -24,7 +25,10 @@ impl Desk {
         let Some(lab) = Lab::open(story)? else { return Ok(None) };
         let centre = Centre::build(lab, wishes)?;
         centre.region.hostler(&["user", "create", "--name", NAME, "--role", "admin"])?;
-        centre.region.hostler(&["user", "set-password", NAME, "--password", PASSWORD])?;
+        let password = centre.lab.folder().join("password");
+        fs::write(&password, PASSWORD)?;
+        let words = ["user", "set-password", NAME, "--password-stdin"];
+        run(centre.region.cli(&words)?.stdin(File::open(password)?))?;
         let node = centre.lab.node("desk")?;
         let addresses = &["198.18.0.100/24"];
         let cable = Cable { on: &centre.switches, switch: MANAGEMENT, addresses };
