@@ -51,6 +51,13 @@ const PAGES: &[(&str, &str)] = &[
     ("lease-release", "/leases/LEASE?do=release"),
     ("lease", "/leases/LEASE"),
     ("vrfs", "/vrfs"),
+    ("machines", "/machines"),
+    ("machine", "/machines/kestrel"),
+    ("machine-new", "/machines?do=create"),
+    ("interfaces", "/interfaces"),
+    ("boot-profiles", "/boot-profiles"),
+    ("boot-files", "/boot-files"),
+    ("boot-defaults", "/boot-defaults"),
     ("racks", "/racks"),
     ("rack", "/racks/rack1"),
     ("rack-away", "/racks/rack2"),
@@ -111,6 +118,7 @@ impl Desk {
             "reservation create --subnet 10.79.0.0/24 --address 10.79.0.7 --mac 02:00:5e:00:00:07 --host-name printer7",
             "rack token create --name rack3",
             "token create --name ci --role viewer",
+            "machine create --name kestrel --mac 02:00:5e:00:00:11",
             "subnet update 10.77.0.0/16 --domain dc1.example.com --message=names",
         ] {
             region.hostler(&words.split(' ').collect::<Vec<_>>())?;
