@@ -30,6 +30,9 @@ impl Desk {
         let words = ["user", "set-password", NAME, "--password-stdin"];
         run(centre.region.cli(&words)?.stdin(File::open(password)?))?;
         let node = centre.lab.node("desk")?;
+        // Whose link-local address would come a second later, which Chromium takes for another network, and drops what it was loading.
+        node.run(&["sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1"])?;
+        node.run(&["sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1"])?;
         let addresses = &["198.18.0.100/24"];
         let cable = Cable { on: &centre.switches, switch: MANAGEMENT, addresses };
         centre.lab.plug(&node, "eth0", cable)?;
