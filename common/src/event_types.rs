@@ -28,6 +28,13 @@ pub static CATALOGUE: &[EventType] = &[
         Level::Info,
         "A machine told its UUID, serial number or architecture as it booted",
     ),
+    row("boot.started", Level::Info, "A machine began to boot from the network"),
+    row("boot.finished", Level::Info, "A machine booted: its system was heard of, or its own disk"),
+    row(
+        "boot.stalled",
+        Level::Warning,
+        "A machine came no further as it booted; the detail says where and why",
+    ),
     row("rack.joined", Level::Info, "A rack joined with a token"),
     row("rack.renewed", Level::Info, "A rack renewed its certificate"),
     row(

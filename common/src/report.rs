@@ -14,6 +14,10 @@ pub enum FactClass {
     Boot,
 }
 
+impl FactClass {
+    pub const ALL: [Self; 2] = [Self::Lease, Self::Boot];
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LeaseState {
     Bound,

@@ -67,7 +67,10 @@ pub fn seen(tx: &mut Tx<'_>, attempt: &BootAttempt) -> Result<(), OperationError
 }
 
 /// By its MAC address as region knows it now, else as the rack knew it.
-fn whose(conn: &mut Conn, attempt: &BootAttempt) -> Result<Option<Id<Machine>>, DbError> {
+pub(super) fn whose(
+    conn: &mut Conn,
+    attempt: &BootAttempt,
+) -> Result<Option<Id<Machine>>, DbError> {
     if let Some(interface) = resources::interface::with_mac(conn, attempt.mac)? {
         return Ok(Some(interface.value.machine));
     }

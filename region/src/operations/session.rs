@@ -37,8 +37,8 @@ pub struct Opened {
     pub key: String,
     pub version: String,
     pub reach: Reach,
-    /// Lease facts of this incarnation up to here are recorded.
-    pub recorded: u64,
+    /// Of each class, facts of this incarnation up to here are recorded.
+    pub recorded: [(FactClass, u64); FactClass::ALL.len()],
     /// What the rack does not have yet.
     pub send: Vec<Wanted>,
     /// The rack has seen a later configuration than this database knows; everything was stamped anew.
@@ -76,12 +76,15 @@ fn open_in(tx: &mut Tx<'_>, opening: &Opening) -> Result<Opened, OperationError>
     let key = rack::connected(tx, opening.rack, &hello.version, &opening.address)?;
     note_scopes(tx, opening.rack, &key, &statuses)?;
     let (rack, incarnation) = (opening.rack, opening.incarnation);
-    let outbox = Outbox { rack, incarnation, class: FactClass::Lease };
+    let mut recorded = FactClass::ALL.map(|class| (class, 0));
+    for (class, number) in &mut recorded {
+        *number = positions::load(tx.conn, Outbox { rack, incarnation, class: *class })?;
+    }
     Ok(Opened {
         key,
         version: hello.version.clone(),
         reach,
-        recorded: positions::load(tx.conn, outbox)?,
+        recorded,
         send: missing(tx.conn, opening.rack, reach, &statuses)?,
         rolled_back,
     })

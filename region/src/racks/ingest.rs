@@ -1,10 +1,14 @@
 //! Facts of all streams of this process, recorded by one task: many in one transaction, so that the database syncs once for them.
 
-use common::{RackId, Timestamp, report::LeaseChanged};
+use common::{
+    RackId, Timestamp,
+    report::{BootAttempt, FactClass, LeaseChanged},
+};
 use proto::v1::{self, to_rack};
 use runtime::{backoff::Backoff, telemetry::Causes};
 use std::{
     collections::HashMap,
+    fmt::Display,
     time::{Duration, Instant},
 };
 use tokio::sync::mpsc;
@@ -14,8 +18,8 @@ use crate::{
     Region,
     db::{DbError, positions::Outbox},
     operations::{
-        OperationError,
-        lease::{self, Facts, Snapshot},
+        OperationError, boot_attempt,
+        lease::{self, Snapshot},
         rack,
     },
 };
@@ -56,10 +60,10 @@ async fn run(region: Region, mut from: mpsc::Receiver<Batch>) {
                 Some(batch) = from.recv() => batch,
             },
         };
-        let mut facts = first.facts.leases.len();
+        let mut facts = count(&first);
         let mut batches = vec![first];
         while let Ok(batch) = from.try_recv() {
-            facts += batch.facts.leases.len();
+            facts += count(&batch);
             if facts > MOST_FACTS {
                 next = Some(batch);
                 break;
@@ -81,19 +85,28 @@ struct Recorder {
 }
 
 impl Recorder {
-    /// All at once; where the database will not have that, each by itself, so that only the rack that sent it bears a bad fact.
     async fn record(&mut self, batches: &[Batch]) {
+        for class in FactClass::ALL {
+            let of_class = batches.iter().filter(|batch| batch.outbox.class == class);
+            let (batches, facts): (Vec<&Batch>, Vec<Facts>) =
+                of_class.map(|batch| (batch, read(batch))).unzip();
+            if !batches.is_empty() {
+                self.record_class(&batches, &facts).await;
+            }
+        }
+    }
+
+    /// All at once; where the database will not have that, each by itself, so that only the rack that sent it bears a bad fact.
+    async fn record_class(&mut self, batches: &[&Batch], facts: &[Facts]) {
         let started = Instant::now();
-        let facts: Vec<Facts> = batches.iter().map(read).collect();
-        match self.attempt(&facts).await {
+        match self.attempt(facts).await {
             Ok(positions) => {
                 metrics::histogram!("hostler_facts_transaction_seconds").record(started.elapsed());
-                let recorded = batches.iter().zip(&facts).zip(positions);
-                recorded
-                    .for_each(|((batch, facts), number)| self.acknowledge(batch, facts, number));
+                let recorded = batches.iter().zip(positions);
+                recorded.for_each(|(batch, number)| self.acknowledge(batch, number));
             }
             Err(_) => {
-                for (batch, facts) in batches.iter().zip(&facts) {
+                for (batch, facts) in batches.iter().zip(facts) {
                     self.record_alone(batch, facts).await;
                 }
             }
@@ -107,7 +120,7 @@ impl Recorder {
         }
         match self.attempt(std::slice::from_ref(facts)).await {
             Ok(positions) => {
-                positions.into_iter().for_each(|number| self.acknowledge(batch, facts, number));
+                positions.into_iter().for_each(|number| self.acknowledge(batch, number));
             }
             Err(error) => self.refuse(batch, facts, &error).await,
         }
@@ -117,7 +130,7 @@ impl Recorder {
     async fn attempt(&self, facts: &[Facts]) -> Result<Vec<u64>, OperationError> {
         let mut backoff = Backoff::new(FIRST_RETRY, LONGEST_RETRY);
         loop {
-            match lease::record(&self.region, facts.to_vec()).await {
+            match Facts::record(&self.region, facts).await {
                 Err(error @ OperationError::Db(DbError::Away(_) | DbError::Busy)) => {
                     tracing::warn!(batches = facts.len(), error = %Causes(&error), "facts not recorded yet");
                     tokio::time::sleep(backoff.next()).await;
@@ -127,8 +140,8 @@ impl Recorder {
         }
     }
 
-    fn acknowledge(&self, batch: &Batch, facts: &Facts, number: u64) {
-        metrics::counter!("hostler_facts_recorded_total").increment(facts.leases.len() as u64);
+    fn acknowledge(&self, batch: &Batch, number: u64) {
+        metrics::counter!("hostler_facts_recorded_total").increment(count(batch) as u64);
         let lag = self.region.clock.now().micros().saturating_sub(batch.received.micros());
         metrics::histogram!("hostler_facts_lag_seconds").record(lag as f64 / 1e6);
         let upto = v1::FactPosition { class: batch.facts.class, number };
@@ -139,14 +152,14 @@ impl Recorder {
 
     async fn refuse(&mut self, batch: &Batch, facts: &Facts, error: &OperationError) {
         batch.refused.cancel();
-        metrics::counter!("hostler_facts_refused_total").increment(facts.leases.len() as u64);
+        metrics::counter!("hostler_facts_refused_total").increment(count(batch) as u64);
         let (rack, reason) = (batch.outbox.rack, Causes(error).to_string());
-        tracing::error!(rack = %batch.key, upto = facts.newest, %reason, "facts cannot be recorded; the rack's stream ends");
-        let place = (batch.outbox, facts.newest);
+        tracing::error!(rack = %batch.key, upto = facts.newest(), %reason, "facts cannot be recorded; the rack's stream ends");
+        let place = (batch.outbox, facts.newest());
         if self.told.get(&rack) == Some(&place) {
             return;
         }
-        let (key, upto) = (batch.key.clone(), facts.newest);
+        let (key, upto) = (batch.key.clone(), facts.newest());
         let actor = rack::system();
         let noted = self.region.write(&actor, move |tx| {
             let detail = format!("up to number {upto}: {reason}");
@@ -164,29 +177,94 @@ impl Recorder {
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LONGEST_RETRY: Duration = Duration::from_secs(5);
 
+fn count(batch: &Batch) -> usize {
+    batch.facts.leases.len() + batch.facts.boots.len()
+}
+
+/// Of one class, as it is recorded.
+enum Facts {
+    Leases(lease::Facts),
+    Boots(boot_attempt::Facts),
+}
+
+impl Facts {
+    /// They are all of one class.
+    async fn record(region: &Region, all: &[Self]) -> Result<Vec<u64>, OperationError> {
+        let (mut leases, mut boots) = (Vec::new(), Vec::new());
+        for facts in all {
+            match facts {
+                Self::Leases(facts) => leases.push(facts.clone()),
+                Self::Boots(facts) => boots.push(facts.clone()),
+            }
+        }
+        match leases.is_empty() {
+            true => boot_attempt::record(region, boots).await,
+            false => lease::record(region, leases).await,
+        }
+    }
+
+    fn newest(&self) -> u64 {
+        match self {
+            Self::Leases(facts) => facts.newest,
+            Self::Boots(facts) => facts.newest,
+        }
+    }
+}
+
 /// Times become region's: the rack's clock as it sent the batch is held against ours as it came.
 fn read(batch: &Batch) -> Facts {
     let shift = batch.received.micros().saturating_sub(batch.facts.sent_at);
-    let mut leases = Vec::with_capacity(batch.facts.leases.len());
-    for fact in &batch.facts.leases {
-        match LeaseChanged::try_from(fact.clone()) {
-            Ok(lease) => leases.push(LeaseChanged {
-                started: lease.started.shifted(shift),
-                ends: lease.ends.shifted(shift),
-                ..lease
-            }),
-            Err(refused) => {
-                metrics::counter!("hostler_facts_unreadable_total").increment(1);
-                tracing::error!(rack = %batch.key, number = fact.number, error = %refused, "a fact cannot be read and is left out");
-            }
-        }
+    match batch.outbox.class {
+        FactClass::Lease => Facts::Leases(read_leases(batch, shift)),
+        FactClass::Boot => Facts::Boots(read_boots(batch, shift)),
     }
+}
+
+fn read_leases(batch: &Batch, shift: i64) -> lease::Facts {
+    let facts = batch.facts.leases.iter();
+    let leases = facts.filter_map(|fact| {
+        let lease: LeaseChanged = readable(batch, fact.number, fact.clone().try_into())?;
+        let (started, ends) = (lease.started.shifted(shift), lease.ends.shifted(shift));
+        Some(LeaseChanged { started, ends, ..lease })
+    });
     let snapshot = batch.facts.snapshot.map(|own| Snapshot {
         first: own.first,
         last: own.last,
         upto: own.upto,
     });
-    // Also of those left out, or the rack would send them for ever.
-    let newest = batch.facts.leases.iter().map(|fact| fact.number).max().unwrap_or_default();
-    Facts { outbox: batch.outbox, rack: batch.key.clone(), leases, newest, snapshot }
+    lease::Facts {
+        outbox: batch.outbox,
+        rack: batch.key.clone(),
+        leases: leases.collect(),
+        newest: newest(batch.facts.leases.iter().map(|fact| fact.number)),
+        snapshot,
+    }
+}
+
+fn read_boots(batch: &Batch, shift: i64) -> boot_attempt::Facts {
+    let facts = batch.facts.boots.iter();
+    let attempts = facts.filter_map(|fact| {
+        let mut attempt: BootAttempt = readable(batch, fact.number, fact.clone().try_into())?;
+        attempt.stages.iter_mut().for_each(|stage| stage.at = stage.at.shifted(shift));
+        Some(attempt)
+    });
+    boot_attempt::Facts {
+        outbox: batch.outbox,
+        rack: batch.key.clone(),
+        attempts: attempts.collect(),
+        newest: newest(batch.facts.boots.iter().map(|fact| fact.number)),
+    }
+}
+
+/// Also of those left out, or the rack would send them for ever.
+fn newest(numbers: impl Iterator<Item = u64>) -> u64 {
+    numbers.max().unwrap_or_default()
+}
+
+fn readable<T, E: Display>(batch: &Batch, number: u64, read: Result<T, E>) -> Option<T> {
+    read.map_err(|refused| {
+        metrics::counter!("hostler_facts_unreadable_total").increment(1);
+        tracing::error!(rack = %batch.key, number, error = %refused, "a fact cannot be read and is left out");
+    })
+    .ok()
 }

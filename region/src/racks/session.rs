@@ -114,7 +114,7 @@ impl Racks {
         let hello = v1::RegionHello {
             version: env!("CARGO_PKG_VERSION").into(),
             epoch: opened.reach.generation.epoch.0,
-            recorded: vec![position(FactClass::Lease, opened.recorded)],
+            recorded: opened.recorded.map(|(class, number)| position(class, number)).to_vec(),
         };
         let tasks = &self.region.tasks;
         tasks.spawn_brief("rack writer", writer.run(to_rack::Message::Hello(hello)));

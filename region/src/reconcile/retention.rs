@@ -5,7 +5,7 @@ use common::Timestamp;
 use super::Context;
 use crate::{
     Region,
-    db::{Conn, DbError, certificates, leases},
+    db::{Conn, DbError, boot_attempts, certificates, leases},
     events::retention::{self, Keep, STEP},
     operations::{OperationError, audit},
 };
@@ -20,13 +20,14 @@ pub async fn run(context: Context) -> Result<(), OperationError> {
     };
     let events = all(region, move |conn| retention::forget(conn, keep)).await?;
     let leases = all(region, move |conn| leases::forget_ended(conn, keep.since, STEP)).await?;
+    let boots = all(region, move |conn| boot_attempts::forget(conn, keep.since, STEP)).await?;
     let trail = now.shifted(-i64::from(context.audit.keep_days) * DAY);
     let changes = all(region, move |conn| audit::forget(conn, trail, STEP)).await?;
     let old: Timestamp = now.shifted(-DAY);
     let sweep = move |conn: &mut Conn| -> Result<usize, DbError> { certificates::sweep(conn, old) };
     let certificates = region.db.transaction(sweep).await?;
-    if events + leases + changes + certificates > 0 {
-        tracing::info!(events, leases, changes, certificates, "forgot what was old");
+    if events + leases + boots + changes + certificates > 0 {
+        tracing::info!(events, leases, boots, changes, certificates, "forgot what was old");
     }
     Ok(())
 }

@@ -4,6 +4,7 @@
 
 mod bench;
 mod boot_files;
+mod boots;
 mod certificates;
 mod configurations;
 mod facts;

@@ -6,6 +6,7 @@
 mod support;
 
 mod api;
+mod boot_attempts;
 mod boot_files;
 mod database;
 mod events;

@@ -9,7 +9,15 @@ pub(super) fn of(kind: &Kind) -> Vec<Command> {
     match kind.noun.as_str() {
         "rack" => vec![rack_status(), rack_converge()],
         "boot-file" => vec![push()],
-        "machine" => vec![machine_boot_as(kind)],
+        "machine" => vec![
+            machine_boot_as(kind),
+            boot_trace(
+                kind,
+                "boot-trace",
+                "How far a machine came as it booted last, stage by stage",
+            ),
+        ],
+        "boot-attempt" => vec![boot_trace(kind, "trace", "How far a boot came, stage by stage")],
         _ => Vec::new(),
     }
 }
@@ -55,4 +63,13 @@ fn machine_boot_as(kind: &Kind) -> Command {
         .about("Choose what a machine boots from its next start on")
         .args([flags::id(kind), profile, default]);
     flags::showing(flags::writing(command).arg(flags::revision()))
+}
+
+fn boot_trace(kind: &Kind, name: &'static str, about: &'static str) -> Command {
+    let watch = Arg::new("watch")
+        .short('w')
+        .long("watch")
+        .action(ArgAction::SetTrue)
+        .help("Go on, and show each change of it");
+    flags::showing(Command::new(name).about(about).arg(flags::id(kind)).arg(watch))
 }

@@ -8,6 +8,6 @@ mod show;
 mod table;
 
 pub(crate) use feed::Feed;
-pub(crate) use progress::Progress;
-pub(crate) use screen::Screen;
+pub(crate) use progress::{Progress, bytes};
+pub(crate) use screen::{GREEN, RED, Screen, YELLOW};
 pub(crate) use show::{Form, Shape, json, plain_table};

@@ -68,7 +68,7 @@ fn line(what: &str, (at, whole): (u64, u64), (came, took): (u64, Duration)) -> S
 }
 
 /// As people say it.
-fn bytes(count: f64) -> String {
+pub(crate) fn bytes(count: f64) -> String {
     const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
     let (mut count, mut unit) = (count, 0);
     while count >= 1024.0 && unit + 1 < UNITS.len() {

@@ -1,5 +1,6 @@
 //! What the verbs do. Those that all kinds share are written once, over the contract.
 
+pub(crate) mod boot_trace;
 pub(crate) mod grave;
 mod list;
 pub(crate) mod own;

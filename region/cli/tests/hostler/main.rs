@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where its own set-up fails")]
 
 mod boot_files;
+mod boot_traces;
 mod command;
 mod completions;
 mod fake_region;

@@ -1,13 +1,14 @@
 //! Each type of the vocabulary, on the wire and in a column. One entry per type, whatever the number of resources.
 
 mod address;
+mod boot;
 mod vocabulary;
 
 pub use address::{address_bytes, cidr_bytes};
 pub(crate) use vocabulary::wire_time;
 
 use common::{Id, Objection, Refusal};
-use proto::describe::Kind;
+use proto::{describe::Kind, v1};
 use uuid::Uuid;
 
 use super::Resource;
@@ -192,6 +193,15 @@ impl Wire for Vec<String> {
     }
     fn shown(&self) -> String {
         self.join(", ")
+    }
+}
+
+impl Wire for Vec<v1::BootAttemptStage> {
+    fn typed(_: &str) -> Result<Self, Refusal> {
+        Err(Refusal::new("can be compared by ~ only"))
+    }
+    fn shown(&self) -> String {
+        self.iter().map(|stage| stage.step.as_str()).collect::<Vec<_>>().join(", ")
     }
 }
 

@@ -8,7 +8,8 @@ use common::{
 };
 use plan::{
     Credential, Role, Span,
-    boot_file::{ByteCount, Sha256},
+    boot_attempt::Outcome,
+    boot_file::Sha256,
     boot_profile::Target,
     dhcp::{BootFile, Octets, OptionSetting},
     loader::LoaderSetting,
@@ -89,7 +90,7 @@ macro_rules! text_fields {
         }
     )+};
 }
-text_fields!(Name, Role, Octets, BootFile, BootPath, Sha256, MacAddr, Target, Template);
+text_fields!(Name, Role, Octets, BootFile, BootPath, Sha256, MacAddr, Target, Template, Outcome,);
 
 /// The same for what may be missing, which is empty text.
 macro_rules! optional_text_fields {
@@ -207,23 +208,6 @@ macro_rules! number_fields {
     )+};
 }
 number_fields!(VlanTag as number, Mtu as bytes, Lifetime as seconds);
-
-impl Field for ByteCount {
-    type Wire = u64;
-    type Column = i64;
-    fn parse(wire: u64, _: &mut Lookup<'_>) -> Result<Self, Refusal> {
-        wire.try_into()
-    }
-    fn show(&self, _: &Names) -> u64 {
-        self.bytes()
-    }
-    fn store(&self) -> i64 {
-        self.bytes().cast_signed()
-    }
-    fn load(column: i64) -> Result<Self, String> {
-        Self::try_from(column.cast_unsigned()).map_err(|refusal| refusal.0)
-    }
-}
 
 /// None is 0.
 impl Field for Option<Mtu> {
