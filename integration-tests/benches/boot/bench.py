@@ -7,13 +7,14 @@
   bench.py flood [-n 10000]                        so many requests that nobody follows up: what they hold, and for how long
 
 Servers have one core, clients the other (nginx and HTTP boot have both). What differs between two lines of one run is meant; figures of two days are not to be compared."""
-import argparse, hashlib, os, random, signal, statistics, subprocess, sys, time
+import argparse, hashlib, os, random, signal, statistics, subprocess, sys, threading, time
 
 import servers
 from servers import FILES, HTTP, TFTP, lab
 
 CLIENT = ["ip", "netns", "exec", lab.CLIENT_NS, "taskset", "-c", "1"]
 LOADER = 1_000_000
+NOWHERE = "/dev/null"
 
 
 def tftp_clients():
@@ -51,31 +52,60 @@ def digest(path):
     return sha.hexdigest()
 
 
+class Cpu:
+    """What a server and the processes that it makes for a transfer have worked; of those that are gone, as it was seen last."""
+
+    def __init__(self, server):
+        self.server, self.first, self.last, self.ended = server, {}, {}, threading.Event()
+        self.watch = threading.Thread(target=self.look)
+
+    def __enter__(self):
+        self.first = dict(lab.family(self.server.process.process.pid))
+        self.watch.start()
+        return self
+
+    def __exit__(self, *_):
+        self.ended.set()
+        self.watch.join()
+
+    def look(self):
+        while True:
+            ended = self.ended.wait(0.05)
+            self.last.update(lab.family(self.server.process.process.pid))
+            if ended:
+                return
+
+    @property
+    def seconds(self):
+        ticks = sum(ticks - self.first.get(pid, 0) for pid, ticks in self.last.items())
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+
 def fetch(server, command, expected, size, out):
     """MB/s and server CPU seconds per 100 MB, or why not."""
-    if os.path.exists(out):
+    if out != NOWHERE and os.path.exists(out):
         os.remove(out)
-    cpu, begun = server.cpu_seconds(), time.perf_counter()
-    try:
-        done = subprocess.run([*CLIENT, *command], capture_output=True, text=True, env={**os.environ, **servers.environment()}, timeout=150)
-    except subprocess.TimeoutExpired:
-        return None, "150 s"
-    took, cpu = time.perf_counter() - begun, server.cpu_seconds() - cpu
+    with Cpu(server) as cpu:
+        begun = time.perf_counter()
+        try:
+            done = subprocess.run([*CLIENT, *command], capture_output=True, text=True, env={**os.environ, **servers.environment()}, timeout=150)
+        except subprocess.TimeoutExpired:
+            return None, "150 s"
+        took = time.perf_counter() - begun
     if done.returncode or not os.path.exists(out) or (expected and digest(out) != expected):
         return None, f"wrong (status {done.returncode})"
-    return size / 1e6 / took, cpu / (size / 1e8)
+    return size / 1e6 / took, cpu.seconds / (size / 1e8)
 
 
-def compare(kind, rows, names, rounds, size):
+def compare(kind, rows, names, rounds, size, out):
     path = make("probe", 100) and make(f"file{size}", size)
     name, expected = os.path.basename(path), digest(path)
-    out = os.path.join(lab.WORK, "fetched")
     found, why = {}, {}
     for number in range(rounds):
         for server_name in random.sample(names, len(names)):
             with kind[server_name](server_name) as server:
                 for what, command in rows(server, name, out):
-                    speed, cpu = fetch(server, command, expected if out != "/dev/null" else None, size, out)
+                    speed, cpu = fetch(server, command, expected if out != NOWHERE else None, size, out)
                     if speed is None:
                         why[what, server_name] = cpu
                     else:
@@ -101,10 +131,15 @@ def table(found, why, names):
 
 
 def http(names, rounds, size):
-    """Into a file of memory: the disk of this machine is not what is compared."""
+    """To nowhere, since the disk of this machine is not what is compared; that the bytes are right is seen once, before."""
     def rows(server, name, out):
-        return [("curl", ["curl", "-s", "-f", "-m", "120", "-o", out, server.url(name)])]
-    compare(HTTP, rows, names, rounds, size)
+        checked = os.path.join(lab.WORK, "fetched")
+        speed, why = fetch(server, ["curl", "-s", "-f", "-m", "120", "-o", checked, server.url(name)], digest(os.path.join(FILES, name)), size, checked)
+        if speed is None:
+            raise RuntimeError(f"{server.name}: {why}")
+        curl = ["curl", "-s", "-f", "-m", "120", "-o", out]
+        return [("curl", [*curl, server.url(name)])]
+    compare(HTTP, rows, names, rounds, size, NOWHERE)
 
 
 def boots(count):
@@ -133,7 +168,7 @@ def flood(count):
 import socket, time
 open_ = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range({count})]
 for number, one in enumerate(open_):
-    one.bind((f'10.2.{{number >> 8}}.{{number & 255}}', 0)); one.sendto({request}, ('{lab.SERVER}', 69))
+    one.bind((f'10.2.{{number >> 8}}.{{number & 255}}', 0)); one.sendto({request}, ('{lab.SERVER}', 69)); time.sleep(0.0002)
 time.sleep(60)"""
     with servers.Hostler("hostler") as server:
         held = lambda: (server.process.memory_kb(), sum(len(os.listdir(f"/proc/{pid}/fd")) for pid, _ in lab.family(server.process.process.pid)))
@@ -177,7 +212,7 @@ def main():
         if asked.command == "http":
             return http(names, asked.n or 3, (asked.size or 1000) * 1_000_000)
         rows = lambda server, name, out: [(what, command(lab.SERVER, server.path(name), out)) for what, command in tftp_clients()]
-        compare(TFTP, rows, names, asked.n or 3, (asked.size or 100) * 1_000_000)
+        compare(TFTP, rows, names, asked.n or 3, (asked.size or 100) * 1_000_000, os.path.join(lab.WORK, "fetched"))
     finally:
         lab.down()
 

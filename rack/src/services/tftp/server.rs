@@ -73,8 +73,6 @@ const EVENTS: usize = 256;
 const REQUESTS: usize = 64;
 /// A request has at most 512 bytes (RFC 2347); firmware with long paths and options that ends up above it is served, too.
 const DATAGRAM: usize = 2048;
-/// Above this a transfer's socket gets more room than the system's default.
-const LARGE_WINDOW: usize = 64 << 10;
 const WAKE: u64 = u64::MAX;
 /// Listeners are numbered from here, transfers from 0.
 const LISTENERS: u64 = 1 << 32;
@@ -258,12 +256,6 @@ impl Server {
         socket.set_nonblocking(true)?;
         let size = content.size();
         let (terms, options) = Terms::negotiate(&asked, size);
-        let window = usize::from(terms.block_size) * usize::from(terms.window);
-        if window > LARGE_WINDOW {
-            let room = nix::sys::socket::sockopt::SndBuf;
-            // As much as the system allows; with less the client asks again.
-            let _ = nix::sys::socket::setsockopt(&socket, room, &(4 * window));
-        }
         let (transfer, step) = Transfer::new(terms, !options.is_empty(), now);
         let fetch = Fetch {
             protocol: Protocol::Tftp,

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use super::packet::{Options, PLAIN_BLOCK};
 use crate::services::boot_events::Failure;
 
-/// Of one window, in bytes: what one client may make the server send for one small packet.
-const WINDOW_BYTES: u32 = 128 << 10;
+/// Of one window, in bytes: what a client's socket takes at once with the system's usual buffer, beyond which the end of every window is lost.
+const WINDOW_BYTES: u32 = 64 << 10;
 /// Of one window: beyond this nothing is faster, and more is lost at a time.
 const WINDOW_BLOCKS: u16 = 64;
 /// Without the timeout option: what UEFI and iPXE wait, too, or longer.
