@@ -12,18 +12,20 @@ use uuid::Uuid;
 use crate::{
     apply::{self, Applied, ApplySettings, Told},
     config::{FileError, RackConfig},
-    link::{Link, LinkStatus},
+    link::{Link, LinkStatus, Outbox},
     net::interfaces,
     services::{
         Statuses,
         boot::{BootService, BootSettings},
         boot_files::Origin,
+        boot_trace::{self, BootTrace},
         dhcp::{self, DhcpService, DhcpSettings},
     },
     status::{self, Sources},
     store::{
         StateDirectory, StoreError,
         boot_files::BootFileStore,
+        facts::FactLog,
         identity::{Credentials, IdentityStore, Membership},
         leases::{LeaseOutbox, OutboxError, Outgoing},
         marks::Marks,
@@ -61,6 +63,7 @@ pub struct Agent {
     pub dhcp: DhcpService,
     pub boot: BootService,
     pub outbox: LeaseOutbox,
+    boots: FactLog,
     pub applied: Applied,
     pub services: Statuses,
     metrics: metrics::PrometheusHandle,
@@ -90,11 +93,13 @@ impl Agent {
         let directory = StateDirectory::open(&config.state_directory)?;
         let incarnation = watch::Sender::new(Marks::new(directory.path()).incarnation()?);
         let with_region = source == Source::Region;
+        let (sightings, seen) = boot_trace::channel();
         let settings = DhcpSettings {
             directory: directory.path().join("leases"),
             segment_bytes: config.leases.segment.bytes(),
             outbox_bytes: with_region.then(|| config.leases.outbox.bytes()),
             clock: clock.clone(),
+            sightings,
         };
         let (dhcp, outbox) = DhcpService::start(settings, tasks)?;
         let ledger = ledger(&outbox).await?;
@@ -107,6 +112,11 @@ impl Agent {
             dhcp: dhcp.clone(),
             boot: boot.clone(),
         };
+        dhcp.follow_boot(boot.table(), config.boot.http_port.get(), tasks);
+        let fetches = boot.take_events().expect("nobody else follows boots");
+        let boots = FactLog::open(&directory.path().join("boots"), boots_bytes(source))?;
+        let (table, log, clock_of) = (boot.table(), boots.clone(), clock.clone());
+        BootTrace { sightings: seen, fetches, table, log, clock: clock_of }.spawn(tasks);
         let applied = apply::start(settings, tasks).await?;
         let services = Statuses::new(&dhcp, &boot);
         let (clock, tasks) = (clock.clone(), tasks.clone());
@@ -116,6 +126,7 @@ impl Agent {
             dhcp,
             boot,
             outbox,
+            boots,
             applied,
             services,
             metrics,
@@ -156,7 +167,7 @@ impl Agent {
             applied: self.applied.clone(),
             services: self.services.clone(),
             dhcp: self.dhcp.clone(),
-            outbox: self.outbox.clone(),
+            outboxes: vec![Outbox::Leases(self.outbox.clone()), Outbox::Boots(self.boots.clone())],
             clock: self.clock.clone(),
             validity,
             status,
@@ -223,4 +234,12 @@ async fn ledger(outbox: &LeaseOutbox) -> Result<Timestamp, OutboxError> {
         return Ok(last.started);
     }
     Ok(Timestamp::default())
+}
+
+/// Without a region nobody asks for boots of long ago.
+fn boots_bytes(source: Source) -> u64 {
+    match source {
+        Source::Region => FactLog::DEFAULT_BYTES,
+        Source::File => FactLog::DEFAULT_BYTES / 64,
+    }
 }

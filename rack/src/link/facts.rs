@@ -1,12 +1,12 @@
-//! Which facts go to region next: those after what it has recorded, a few batches ahead of its word, and after a reconnect from there again.
+//! Which facts of a class go to region next: those after what it has recorded, a few batches ahead of its word, and after a reconnect from there again.
 
-use common::report::LeaseChanged;
 use proto::v1;
 use runtime::clock::Clock;
 use std::{collections::VecDeque, time::Duration};
 use tokio::{sync::watch, time::Instant};
 
-use crate::store::leases::{LeaseOutbox, OutboxError, Outgoing, SnapshotPages};
+use super::outbox::{Next, Outbox, OutboxError};
+use crate::store::leases::SnapshotPages;
 
 const BATCH: usize = 512;
 /// How long facts wait for others to go with, while region has enough to do.
@@ -15,7 +15,7 @@ const COMPANY: Duration = Duration::from_millis(50);
 const AHEAD: usize = 8;
 
 pub(super) struct Facts {
-    outbox: LeaseOutbox,
+    outbox: Outbox,
     newest: watch::Receiver<u64>,
     recorded: watch::Receiver<u64>,
     /// The number of the last fact that was sent in this session.
@@ -31,11 +31,7 @@ pub(super) struct Facts {
 
 impl Facts {
     /// `recorded` is what region says it has, now by its hello and later by its acknowledgements.
-    pub(super) fn new(
-        outbox: LeaseOutbox,
-        mut recorded: watch::Receiver<u64>,
-        clock: Clock,
-    ) -> Self {
+    pub(super) fn new(outbox: Outbox, mut recorded: watch::Receiver<u64>, clock: Clock) -> Self {
         let sent = *recorded.borrow_and_update();
         Self {
             newest: outbox.newest(),
@@ -67,17 +63,15 @@ impl Facts {
                 continue;
             }
             match self.outbox.read(self.sent, BATCH).await? {
-                Outgoing::Facts { facts, upto } => {
+                Next::Facts { batch, upto } => {
                     self.waiting = None;
                     self.sent = upto;
                     // Numbers may have gaps.
-                    if facts.is_empty() {
-                        continue;
-                    }
+                    let Some(batch) = batch else { continue };
                     self.unrecorded.push_back(self.sent);
-                    return Ok(self.batch(&facts, None));
+                    return Ok(self.stamped(batch));
                 }
-                Outgoing::Collapsed(pages) => {
+                Next::Collapsed(pages) => {
                     tracing::warn!(
                         fact = pages.upto(),
                         "the log no longer has all that region has not recorded; it gets all leases as they are"
@@ -101,7 +95,13 @@ impl Facts {
             self.unrecorded.push_back(upto);
         }
         let snapshot = v1::Snapshot { first: page.first, last: page.last, upto };
-        Some(self.batch(&page.leases, Some(snapshot)))
+        let leases = page.leases.iter().map(Into::into).collect();
+        Some(self.stamped(v1::FactBatch {
+            class: v1::FactClass::Lease.into(),
+            leases,
+            snapshot: Some(snapshot),
+            ..Default::default()
+        }))
     }
 
     /// False: something changed, and the question is to be asked again.
@@ -127,15 +127,11 @@ impl Facts {
         }
     }
 
-    fn batch(&self, leases: &[LeaseChanged], snapshot: Option<v1::Snapshot>) -> v1::FactBatch {
-        metrics::counter!("hostler_rack_facts_sent_total").increment(leases.len() as u64);
-        v1::FactBatch {
-            boots: Vec::new(),
-            class: v1::FactClass::Lease.into(),
-            sent_at: self.clock.now().micros(),
-            leases: leases.iter().map(Into::into).collect(),
-            snapshot,
-        }
+    fn stamped(&self, batch: v1::FactBatch) -> v1::FactBatch {
+        let count = batch.leases.len() + batch.boots.len();
+        metrics::counter!("hostler_rack_facts_sent_total", "class" => self.outbox.name())
+            .increment(count as u64);
+        v1::FactBatch { sent_at: self.clock.now().micros(), ..batch }
     }
 }
 

@@ -3,9 +3,12 @@
 mod assemble;
 mod connect;
 mod facts;
+mod outbox;
 mod renew;
 mod session;
 mod state;
+
+pub use outbox::{Outbox, OutboxError};
 
 use common::Timestamp;
 use runtime::{clock::Clock, tasks::Tasks, tls::Trust};
@@ -18,7 +21,6 @@ use crate::{
     services::{Statuses, dhcp::DhcpService},
     store::{
         identity::{Credentials, IdentityStore, Membership},
-        leases::LeaseOutbox,
         marks::Marks,
     },
 };
@@ -63,7 +65,8 @@ pub struct Link {
     pub applied: Applied,
     pub services: Statuses,
     pub dhcp: DhcpService,
-    pub outbox: LeaseOutbox,
+    /// One for each class of facts.
+    pub outboxes: Vec<Outbox>,
     pub clock: Clock,
     /// By which certificates are judged: never earlier than the newest time on this rack's disk.
     pub validity: Clock,

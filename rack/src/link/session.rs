@@ -4,7 +4,11 @@ use common::{
     Epoch, VlanId,
     request::{Answer, Request},
 };
-use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use futures_util::{
+    StreamExt,
+    future::{BoxFuture, select_all},
+    stream::FuturesUnordered,
+};
 use proto::{
     convert::rack_link::{answer_to_wire, request_from_wire},
     v1::{self, from_rack, rack_link_client::RackLinkClient, to_rack},
@@ -21,13 +25,11 @@ use super::{
     Link, LinkState,
     assemble::{Assembly, AssemblyError},
     facts::Facts,
+    outbox::{Outbox, OutboxError},
     renew,
     state::StateFeed,
 };
-use crate::{
-    apply::Told,
-    store::{StoreError, leases::OutboxError},
-};
+use crate::{apply::Told, store::StoreError};
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SessionError {
@@ -42,12 +44,12 @@ pub(super) enum SessionError {
     #[error("region is of epoch {}, and this rack has followed epoch {}: its database was put back, or it is another region", region.0, rack.0)]
     LowerEpoch { region: Epoch, rack: Epoch },
     #[error(
-        "region has recorded facts up to {recorded}, and this rack has them up to {newest} only: its disk was put back; it goes on as a new incarnation"
+        "region has recorded {class} facts up to {recorded}, and this rack has them up to {newest} only: its disk was put back; it goes on as a new incarnation"
     )]
-    Ahead { recorded: u64, newest: u64 },
+    Ahead { class: &'static str, recorded: u64, newest: u64 },
     #[error("a scope could not be put together")]
     Assembly(#[from] AssemblyError),
-    #[error("the lease log could not be read")]
+    #[error("facts could not be read")]
     Outbox(#[from] OutboxError),
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -82,12 +84,15 @@ pub(super) async fn run(
     let Some(to_rack::Message::Hello(theirs)) = first else { return Err(SessionError::NoHello) };
     let epoch = Epoch(theirs.epoch);
     follow(link, epoch)?;
-    let recorded = watch::Sender::new(recorded(link, &theirs)?);
+    let recorded = recorded(link, &theirs).await?;
     *opened = true;
     link.enter(LinkState::Connected, link.addresses.join(", "));
     tracing::info!(version = %theirs.version, epoch = epoch.0, "region is there");
     let (answers, answered) = mpsc::channel(REQUESTS);
-    let facts = Facts::new(link.outbox.clone(), recorded.subscribe(), link.clock.clone());
+    let facts = recorded
+        .iter()
+        .map(|own| Facts::new(own.outbox.clone(), own.upto.subscribe(), link.clock.clone()));
+    let facts = facts.collect();
     let writer = Writer { to_region, answered, feed, facts };
     let reader =
         Reader { link, from_region, recorded, answers, epoch, requests: FuturesUnordered::new() };
@@ -105,10 +110,7 @@ fn hello(link: &Link, state: v1::RackState) -> Result<v1::RackHello, SessionErro
         incarnation: link.incarnation.borrow().to_string(),
         epoch: link.marks.epoch()?.0,
         state: Some(state),
-        newest: vec![v1::FactPosition {
-            class: v1::FactClass::Lease.into(),
-            number: *link.outbox.newest().borrow(),
-        }],
+        newest: link.outboxes.iter().map(newest).collect(),
     })
 }
 
@@ -129,29 +131,53 @@ fn follow(link: &Link, region: Epoch) -> Result<(), SessionError> {
     }
 }
 
-/// What region has recorded of this incarnation; the log may forget it.
-fn recorded(link: &Link, hello: &v1::RegionHello) -> Result<u64, SessionError> {
-    let lease = v1::FactClass::Lease;
-    let own = hello.recorded.iter().find(|position| position.class() == lease);
-    let recorded = own.map(|position| position.number).unwrap_or_default();
-    let newest = *link.outbox.newest().borrow();
-    if recorded > newest {
-        tracing::error!(
-            recorded,
-            newest,
-            "region has recorded more than this rack's disk has; it goes on as a new incarnation"
-        );
-        link.incarnation.send_replace(link.marks.renew_incarnation()?);
-        return Err(SessionError::Ahead { recorded, newest });
-    }
-    note_recorded(link, recorded);
-    Ok(recorded)
+fn newest(outbox: &Outbox) -> v1::FactPosition {
+    v1::FactPosition { class: outbox.class().into(), number: *outbox.newest().borrow() }
 }
 
-fn note_recorded(link: &Link, upto: u64) {
-    link.outbox.recorded(upto);
-    link.status.send_modify(|status| status.recorded_fact = upto);
-    metrics::gauge!("hostler_rack_facts_recorded").set(upto as f64);
+/// A class of facts in one session.
+struct Recorded {
+    outbox: Outbox,
+    /// The number up to which region has recorded them.
+    upto: watch::Sender<u64>,
+}
+
+/// What region has recorded of this incarnation; the logs may forget it. A class that region does not name is of no use to it.
+async fn recorded(link: &Link, hello: &v1::RegionHello) -> Result<Vec<Recorded>, SessionError> {
+    let mut all = Vec::new();
+    for outbox in &link.outboxes {
+        let named = hello.recorded.iter().find(|position| position.class() == outbox.class());
+        let recorded = match (named, outbox) {
+            (Some(position), _) => position.number,
+            (None, Outbox::Leases(_)) => 0,
+            (None, Outbox::Boots(_)) => continue,
+        };
+        let (class, newest) = (outbox.name(), *outbox.newest().borrow());
+        if recorded > newest {
+            tracing::error!(
+                class,
+                recorded,
+                newest,
+                "region has recorded more than this rack's disk has; it goes on as a new incarnation"
+            );
+            link.incarnation.send_replace(link.marks.renew_incarnation()?);
+            return Err(SessionError::Ahead { class, recorded, newest });
+        }
+        note_recorded(link, outbox, recorded).await;
+        all.push(Recorded { outbox: outbox.clone(), upto: watch::Sender::new(recorded) });
+    }
+    Ok(all)
+}
+
+async fn note_recorded(link: &Link, outbox: &Outbox, upto: u64) {
+    // What cannot be forgotten only takes up room.
+    if let Err(error) = outbox.recorded(upto).await {
+        tracing::error!(%error, class = outbox.name(), "recorded facts cannot be removed");
+    }
+    if matches!(outbox, Outbox::Leases(_)) {
+        link.status.send_modify(|status| status.recorded_fact = upto);
+    }
+    metrics::gauge!("hostler_rack_facts_recorded", "class" => outbox.name()).set(upto as f64);
 }
 
 /// Sends in order of urgency: answers, state, facts. Each is chosen when the network can take it, and not before.
@@ -159,7 +185,7 @@ struct Writer {
     to_region: mpsc::Sender<v1::FromRack>,
     answered: mpsc::Receiver<v1::Answer>,
     feed: StateFeed,
-    facts: Facts,
+    facts: Vec<Facts>,
 }
 
 impl Writer {
@@ -170,11 +196,18 @@ impl Writer {
                 biased;
                 Some(answer) = self.answered.recv() => from_rack::Message::Answer(answer),
                 state = self.feed.changed() => from_rack::Message::State(state),
-                facts = self.facts.next() => from_rack::Message::Facts(facts?),
+                facts = next_facts(&mut self.facts) => from_rack::Message::Facts(facts?),
             };
             room.send(v1::FromRack { message: Some(message) });
         }
     }
+}
+
+/// Of whichever class has some; leases first.
+async fn next_facts(classes: &mut [Facts]) -> Result<v1::FactBatch, OutboxError> {
+    let each = classes.iter_mut().map(|facts| Box::pin(facts.next()));
+    let (facts, ..) = select_all(each).await;
+    facts
 }
 
 async fn send(
@@ -188,7 +221,7 @@ async fn send(
 struct Reader<'a> {
     link: &'a Link,
     from_region: Streaming<v1::ToRack>,
-    recorded: watch::Sender<u64>,
+    recorded: Vec<Recorded>,
     answers: mpsc::Sender<v1::Answer>,
     epoch: Epoch,
     /// At work; none: its deadline passed, and region has given it up.
@@ -214,7 +247,7 @@ impl Reader<'_> {
                         self.tell(told).await?;
                     }
                 }
-                Some(to_rack::Message::Recorded(recorded)) => self.note(recorded),
+                Some(to_rack::Message::Recorded(recorded)) => self.note(recorded).await,
                 Some(to_rack::Message::Request(request)) => self.begin(request).await?,
                 Some(to_rack::Message::Hello(_)) => return Err(SessionError::NoHello),
                 // This rack asks nothing yet, and a later region may say more than it knows.
@@ -233,18 +266,17 @@ impl Reader<'_> {
         if self.link.applied.tell(told).await { Ok(()) } else { Err(SessionError::Shutdown) }
     }
 
-    fn note(&self, recorded: v1::FactsRecorded) {
+    async fn note(&mut self, recorded: v1::FactsRecorded) {
         let upto = recorded.upto.unwrap_or_default();
-        if upto.class() != v1::FactClass::Lease {
-            return;
-        }
-        let newer = self.recorded.send_if_modified(|known| {
+        let own = self.recorded.iter().find(|own| own.outbox.class() == upto.class());
+        let Some(own) = own else { return };
+        let newer = own.upto.send_if_modified(|known| {
             let newer = upto.number > *known;
             *known = upto.number.max(*known);
             newer
         });
         if newer {
-            note_recorded(self.link, upto.number);
+            note_recorded(self.link, &own.outbox, upto.number).await;
         }
     }
 

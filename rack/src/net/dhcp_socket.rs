@@ -20,8 +20,10 @@ use std::{
 use super::port_owner::{self, Transport};
 
 /// Where DHCP servers listen, and relays (RFC 2131 section 4.1).
-pub(super) const SERVER_PORT: u16 = 67;
+pub const SERVER_PORT: u16 = 67;
 pub(super) const CLIENT_PORT: u16 = 68;
+/// Where boot servers listen that give no addresses (PXE specification 2.1, section 2.2.3).
+pub const BOOT_SERVER_PORT: u16 = 4011;
 /// A second of requests at 10,000 a second: takes a storm without answering what nobody waits for any more.
 const BUFFER: usize = 4 << 20;
 
@@ -29,8 +31,8 @@ const BUFFER: usize = 4 << 20;
 pub enum OpenError {
     #[error("interface {0} is not there")]
     NoInterface(String),
-    #[error("port 67 on {interface} is taken by {owner}")]
-    PortTaken { interface: String, owner: String },
+    #[error("port {port} on {interface} is taken by {owner}")]
+    PortTaken { port: u16, interface: String, owner: String },
     #[error("{what} on {interface}: {error}")]
     Refused { what: &'static str, interface: String, error: Errno },
 }
@@ -42,6 +44,7 @@ pub struct DhcpSocket {
     pub(super) udp: OwnedFd,
     pub(super) packet: OwnedFd,
     pub(super) interface: InterfaceId,
+    port: u16,
 }
 
 /// An interface as long as it lives: one that is made again under its name is another one.
@@ -69,7 +72,7 @@ impl InterfaceId {
 }
 
 impl DhcpSocket {
-    pub fn open(interface: InterfaceId) -> Result<Self, OpenError> {
+    pub fn open(interface: InterfaceId, port: u16) -> Result<Self, OpenError> {
         let refused = |what| {
             let interface = interface.name.clone();
             move |error| OpenError::Refused { what, interface, error }
@@ -82,18 +85,22 @@ impl DhcpSocket {
         bind_to(&udp, &interface)?;
         set_options(&udp).map_err(refused("a socket option is refused"))?;
         // No SO_REUSEADDR: two servers on one port would share its datagrams, and nobody would notice.
-        bind(udp.as_raw_fd(), &SockaddrIn::new(0, 0, 0, 0, SERVER_PORT)).map_err(|error| {
+        bind(udp.as_raw_fd(), &SockaddrIn::new(0, 0, 0, 0, port)).map_err(|error| {
             if error != Errno::EADDRINUSE {
-                return refused("port 67 cannot be bound")(error);
+                return refused("the port cannot be bound")(error);
             }
-            let owner = port_owner::describe(Transport::Udp, SERVER_PORT);
-            OpenError::PortTaken { interface: interface.name.clone(), owner }
+            let owner = port_owner::describe(Transport::Udp, port);
+            OpenError::PortTaken { port, interface: interface.name.clone(), owner }
         })?;
-        Ok(Self { udp, packet, interface })
+        Ok(Self { udp, packet, interface, port })
     }
 
     pub fn interface(&self) -> &InterfaceId {
         &self.interface
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod boot;
 pub mod boot_events;
 pub mod boot_files;
+pub mod boot_trace;
 pub mod dhcp;
 pub mod http_boot;
 pub mod tftp;

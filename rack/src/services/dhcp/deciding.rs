@@ -2,6 +2,7 @@
 
 use common::{Timestamp, VlanId};
 use engine::{
+    boot::CompiledBoot,
     dhcp::{CompiledVlan, Position, Retired, Servers},
     lease::record,
     output::{Datagram, Link},
@@ -16,6 +17,7 @@ use std::{collections::BTreeMap, io, net::Ipv4Addr, os::fd::AsFd, sync::Arc};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
+    super::boot_trace::Sightings,
     meter::{Decided, Meter, Received},
     ports::Ports,
     shed::{Pressure, Shed},
@@ -47,6 +49,11 @@ pub(super) enum Command {
         ports: Arc<Ports>,
         done: oneshot::Sender<io::Result<Retired>>,
     },
+    /// What is replaced comes back likewise.
+    ApplyBoot {
+        boot: Option<Box<CompiledBoot>>,
+        done: oneshot::Sender<Option<Box<CompiledBoot>>>,
+    },
     /// Answered at once if it cannot be done, else when it is durable.
     Release {
         vlan: VlanId,
@@ -64,6 +71,7 @@ pub(super) struct Decider {
     slot: Arc<Slot>,
     snapshots: Snapshots,
     meter: Arc<Meter>,
+    sightings: Sightings,
     ready: Epoll,
     ports: Arc<Ports>,
     receiver: Receiver,
@@ -97,11 +105,12 @@ pub(super) struct Parts {
     pub(super) slot: Arc<Slot>,
     pub(super) snapshots: Snapshots,
     pub(super) meter: Arc<Meter>,
+    pub(super) sightings: Sightings,
 }
 
 impl Decider {
     pub(super) fn new(parts: Parts) -> io::Result<Self> {
-        let Parts { servers, clock, commands, wake, slot, snapshots, meter } = parts;
+        let Parts { servers, clock, commands, wake, slot, snapshots, meter, sightings } = parts;
         let ready = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         ready.add(&*wake, EpollEvent::new(EpollFlags::EPOLLIN, WAKE))?;
         Ok(Self {
@@ -113,6 +122,7 @@ impl Decider {
             slot,
             snapshots,
             meter,
+            sightings,
             ready,
             ports: Arc::default(),
             receiver: Receiver::new(),
@@ -214,6 +224,9 @@ impl Decider {
                 self.servers.handle_datagram(datagram, now, out);
             }
         }
+        for sighting in out.sightings.drain(..) {
+            self.sightings.tell(sighting);
+        }
         if !out.early.is_empty() {
             let refused = ports.send(&mut self.sender, &out.bytes, &out.early);
             self.meter.count_refused(refused);
@@ -232,6 +245,9 @@ impl Decider {
                 Command::Withdraw { vlan, ports, done } => {
                     let withdrawn = self.listen(ports).map(|()| self.servers.withdraw(vlan));
                     let _ = done.send(withdrawn);
+                }
+                Command::ApplyBoot { boot, done } => {
+                    let _ = done.send(self.servers.apply_boot(boot));
                 }
                 Command::Release { vlan, address, done } => {
                     match self.servers.release(vlan, address, now, &mut self.batch.out) {

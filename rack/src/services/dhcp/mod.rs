@@ -6,6 +6,7 @@
 
 mod committing;
 mod deciding;
+mod loaders;
 mod meter;
 mod ports;
 mod shed;
@@ -20,7 +21,10 @@ use common::{
     rack_config::{DhcpVlan, Role},
     report::{ServiceStatus, Verdict},
 };
-use engine::dhcp::{CompiledVlan, Servers};
+use engine::{
+    boot::CompiledBoot,
+    dhcp::{CompiledVlan, Servers},
+};
 use ipnet::Ipv4Net;
 use runtime::{clock::Clock, tasks::Tasks};
 use std::{
@@ -37,8 +41,12 @@ use tokio::{
     task::spawn_blocking,
 };
 
+use super::boot_trace::Sightings;
 use crate::{
-    net::wake::Wake,
+    net::{
+        dhcp_socket::{BOOT_SERVER_PORT, SERVER_PORT},
+        wake::Wake,
+    },
     store::leases::{LeaseLog, LeaseOutbox, LogSettings},
 };
 use deciding::Command;
@@ -54,6 +62,8 @@ pub struct DhcpSettings {
     /// How much of the log is kept for a region that is away; none when there is no region to tell.
     pub outbox_bytes: Option<u64>,
     pub clock: Clock,
+    /// Where machines that boot are told of.
+    pub sightings: Sightings,
 }
 
 impl DhcpSettings {
@@ -93,6 +103,13 @@ struct Served {
     names: BTreeMap<VlanId, String>,
 }
 
+/// What the deciding thread has around it.
+struct Around {
+    clock: Clock,
+    wake: Arc<Wake>,
+    sightings: Sightings,
+}
+
 /// The way to the deciding thread.
 #[derive(Clone)]
 struct Commands {
@@ -106,7 +123,7 @@ const COMMANDS: usize = 16;
 impl DhcpService {
     /// Reads the lease log back and starts the threads, which end with `tasks`. No VLAN is served yet.
     pub fn start(settings: DhcpSettings, tasks: &Tasks) -> Result<(Self, LeaseOutbox), StartError> {
-        let DhcpSettings { directory, segment_bytes, outbox_bytes, clock } = settings;
+        let DhcpSettings { directory, segment_bytes, outbox_bytes, clock, sightings } = settings;
         let wake = Arc::new(Wake::new().map_err(StartError::Thread)?);
         let seed = RandomState::new().hash_one(std::process::id());
         let mut servers = Servers::new(seed);
@@ -140,7 +157,8 @@ impl DhcpService {
                 "the lease log has records of another version; they are passed over"
             );
         }
-        threads::start(log, servers, clock, wake, tasks).map_err(StartError::Thread)
+        let around = Around { clock, wake, sightings };
+        threads::start(log, servers, around, tasks).map_err(StartError::Thread)
     }
 
     /// Serves the VLAN by this configuration on these interfaces, or says why it does not; then what was served before goes on.
@@ -172,6 +190,13 @@ impl DhcpService {
             Some(Err(error)) => refused(error.to_string()),
             None => refused(SHUTTING_DOWN.into()),
         }
+    }
+
+    /// Tells machines that boot of these loaders from now on; of none, if there are none.
+    async fn apply_boot(&self, boot: Option<CompiledBoot>) {
+        let boot = boot.map(Box::new);
+        // What is replaced is dropped here, where nobody waits.
+        drop(self.commands.ask(|done| Command::ApplyBoot { boot, done }).await);
     }
 
     /// Stops to serve the VLAN; its leases are kept.
@@ -231,7 +256,9 @@ fn prepare(
     links: &[LinkAddresses],
     old: &Ports,
 ) -> Result<(CompiledVlan, Arc<Ports>), Verdict> {
-    let ports = old.with(vlan.vlan, links).map_err(|error| refused(error.to_string()))?;
+    let numbers: &[u16] =
+        if vlan.proxy { &[SERVER_PORT, BOOT_SERVER_PORT] } else { &[SERVER_PORT] };
+    let ports = old.with(vlan.vlan, links, numbers).map_err(|error| refused(error.to_string()))?;
     let compiled = CompiledVlan::compile(vlan, &ports.links(vlan.vlan))
         .map_err(|objections| Verdict::Refused { objections, reason: String::new() })?;
     Ok((compiled, Arc::new(ports)))

@@ -51,15 +51,23 @@ impl Ports {
         Self(self.0.iter().filter(|port| port.vlan != vlan).cloned().collect())
     }
 
-    /// With these interfaces for a VLAN in place of those that it had. An interface that is open already stays so.
-    pub(super) fn with(&self, vlan: VlanId, links: &[LinkAddresses]) -> Result<Self, OpenError> {
+    /// With these interfaces for a VLAN in place of those that it had, each with these ports. What is open already stays so.
+    pub(super) fn with(
+        &self,
+        vlan: VlanId,
+        links: &[LinkAddresses],
+        numbers: &[u16],
+    ) -> Result<Self, OpenError> {
         let mut ports = self.without(vlan);
-        for LinkAddresses { interface, addresses } in links {
+        let each = links.iter().flat_map(|link| numbers.iter().map(move |number| (link, *number)));
+        for (LinkAddresses { interface, addresses }, number) in each {
             let (interface, mac) = InterfaceId::find(interface)?;
-            let open = self.0.iter().find(|port| *port.socket.interface() == interface);
-            let (link, socket) = match open {
+            let is_open = |port: &&Port| {
+                *port.socket.interface() == interface && port.socket.port() == number
+            };
+            let (link, socket) = match self.0.iter().find(is_open) {
                 Some(port) => (port.link, Arc::clone(&port.socket)),
-                None => (self.unused_link(&ports), Arc::new(DhcpSocket::open(interface)?)),
+                None => (self.unused_link(&ports), Arc::new(DhcpSocket::open(interface, number)?)),
             };
             // It leads into one VLAN: the one that was told last.
             ports.0.retain(|port| port.link != link);

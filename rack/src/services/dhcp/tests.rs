@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::*;
+use crate::services::boot_trace;
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -19,6 +20,7 @@ fn start(directory: &Path, tasks: &Tasks) -> DhcpService {
         segment_bytes: 1 << 20,
         outbox_bytes: None,
         clock: Clock::system(),
+        sightings: boot_trace::channel().0,
     };
     DhcpService::start(settings, tasks).unwrap().0
 }
@@ -106,6 +108,7 @@ async fn a_log_that_cannot_be_made_is_named() {
         segment_bytes: 1 << 20,
         outbox_bytes: None,
         clock: Clock::system(),
+        sightings: boot_trace::channel().0,
     };
     let failed = DhcpService::start(settings, &Tasks::new()).unwrap_err();
     assert!(failed.to_string().contains(file.to_str().unwrap()), "{failed}");

@@ -1,7 +1,7 @@
 //! The threads of the service: owned, joined and missed like tasks.
 
 use engine::dhcp::Servers;
-use runtime::{clock::Clock, tasks::Tasks};
+use runtime::tasks::Tasks;
 use std::{io, sync::Arc, thread::Builder, time::Duration};
 use tokio::{
     sync::{Mutex, mpsc, oneshot},
@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use super::{
-    COMMANDS, Commands, DhcpService, Served,
+    Around, COMMANDS, Commands, DhcpService, Served,
     committing::Committer,
     deciding::{Command, Decider, Parts},
     meter::Meter,
@@ -17,7 +17,7 @@ use super::{
     status::Reporter,
 };
 use crate::{
-    net::{schedule, wake::Wake},
+    net::schedule,
     store::leases::{LeaseLog, LeaseOutbox, LogMonitor},
 };
 
@@ -28,10 +28,10 @@ const LAST_COMMITS: Duration = Duration::from_secs(2);
 pub(super) fn start(
     log: LeaseLog,
     servers: Servers,
-    clock: Clock,
-    wake: Arc<Wake>,
+    around: Around,
     tasks: &Tasks,
 ) -> io::Result<(DhcpService, LeaseOutbox)> {
+    let Around { clock, wake, sightings } = around;
     let LeaseLog { writer, snapshots, outbox, monitor, damage, housekeeper, .. } = log;
     let meter = Arc::new(Meter::new());
     let slot = Arc::new(Slot::new(Arc::clone(&wake)));
@@ -44,6 +44,7 @@ pub(super) fn start(
         slot: Arc::clone(&slot),
         snapshots,
         meter: Arc::clone(&meter),
+        sightings,
     })?;
     let committer = Committer { slot, log: writer, meter: Arc::clone(&meter) };
     spawn(tasks, "lease log housekeeping", move || {
