@@ -1,6 +1,7 @@
 //! A small data centre in network namespaces: nodes, switches, cables. What runs in it is in the modules below.
 
 pub mod centre;
+pub mod firmware;
 pub mod ledger;
 pub mod machine;
 pub mod postgres;
