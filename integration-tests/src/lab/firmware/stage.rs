@@ -86,7 +86,7 @@ impl Stage {
 
     /// The sum of a metric of the rack's, over all series whose text has all of these.
     pub fn metric(&self, name: &str, labels: &[&str]) -> anyhow::Result<f64> {
-        let text = self.node.run(&["curl", "-sf", "http://127.0.0.1:7251/metrics"])?;
+        let text = self.node.run(&["curl", "-sf", "http://127.0.0.1:7252/metrics"])?;
         let own = text.lines().filter(|line| {
             line.starts_with(name) && labels.iter().all(|label| line.contains(label))
         });
