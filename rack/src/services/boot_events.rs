@@ -12,6 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::sync::mpsc;
+use uuid::Uuid;
 
 /// A hundred machines that boot at once tell some ten events a second each; this takes several seconds of them. More are dropped and counted, since
 /// a transfer must not wait for its own chronicle.
@@ -27,11 +28,20 @@ pub struct BootEvent {
     pub at: Timestamp,
     pub protocol: Protocol,
     pub peer: IpAddr,
-    /// As the machine itself said it, in a script's URL. Whoever knows the leases knows more by `peer`.
-    pub mac: Option<MacAddr>,
+    /// Whoever knows the leases knows more by `peer`.
+    pub told: Told,
     /// As the table names it; what was asked for, where the table has nothing of that name.
     pub path: String,
     pub step: Step,
+}
+
+/// What a machine said of itself in a script's URL; nothing elsewhere.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    pub mac: Option<MacAddr>,
+    /// SMBIOS's.
+    pub uuid: Option<Uuid>,
+    pub serial: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -123,7 +133,7 @@ pub fn channel(clock: Clock) -> (BootEvents, mpsc::Receiver<BootEvent>) {
 pub struct Fetch {
     pub protocol: Protocol,
     pub peer: IpAddr,
-    pub mac: Option<MacAddr>,
+    pub told: Told,
     pub path: String,
 }
 
@@ -156,8 +166,8 @@ impl BootEvents {
     /// Never waits. The number is a new one where none is given.
     fn tell(&self, fetch: &Fetch, number: Option<u64>, step: Step) -> u64 {
         let transfer = number.unwrap_or_else(|| self.numbers.fetch_add(1, Ordering::Relaxed));
-        let Fetch { protocol, peer, mac, path } = fetch.clone();
-        let event = BootEvent { transfer, at: self.clock.now(), protocol, peer, mac, path, step };
+        let Fetch { protocol, peer, told, path } = fetch.clone();
+        let event = BootEvent { transfer, at: self.clock.now(), protocol, peer, told, path, step };
         if self.sender.try_send(event).is_err() {
             counter!("hostler_boot_events_dropped_total").increment(1);
         }
@@ -241,7 +251,7 @@ mod tests {
             let fetch = Fetch {
                 protocol: Protocol::Tftp,
                 peer: [10, 0, 0, 9].into(),
-                mac: None,
+                told: Told::default(),
                 path: "a".into(),
             };
             end(events.begin(fetch, 7));

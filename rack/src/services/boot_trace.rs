@@ -132,7 +132,8 @@ fn handle_fetch(trace: &mut Trace, event: &BootEvent, config: Option<&BootConfig
         Step::Done { sent } => FetchStep::Done(sent),
         Step::Failed { sent, failure } => FetchStep::Failed(sent, because(failure)),
     };
-    let told = Identity { mac: event.mac, uuid: None, serial: "" };
+    let BootEvent { told, .. } = event;
+    let told = Identity { mac: told.mac, uuid: told.uuid, serial: &told.serial };
     let fetch = Fetch { transfer: event.transfer, peer, told, path: &event.path, step };
     trace.handle_fetch(&fetch, config, event.at);
 }
@@ -211,7 +212,7 @@ mod tests {
         let fetch = boot_events::Fetch {
             protocol: Protocol::Tftp,
             peer: "::ffff:10.0.0.9".parse().unwrap(),
-            mac: None,
+            told: boot_events::Told::default(),
             path: "a.efi".into(),
         };
         events.begin(fetch, 5).done(5);

@@ -17,13 +17,15 @@ use super::{
     stream::{Carried, Piece, Pieces},
 };
 use crate::services::{
-    boot_events::{BootEvents, Failure, Fetch, Protocol},
+    boot_events::{BootEvents, Failure, Fetch, Protocol, Told},
     boot_files::{self, Content, Entry, ScriptFor, Table},
 };
 
 /// Below this is what is served.
 const ROOT: &str = "/boot/";
 const SCRIPT: &str = "script";
+/// Of what a stranger says of itself, so much is told on.
+const LONGEST_SERIAL: usize = 128;
 /// Seconds until a file that is on its way may be there.
 const SOON: &str = "2";
 
@@ -46,7 +48,7 @@ impl Client {
         let mut fetch = Fetch {
             protocol: Protocol::Http,
             peer: self.peer,
-            mac: None,
+            told: Told::default(),
             path: shown.unwrap_or_else(|| request.uri().path().chars().take(256).collect()),
         };
         if !head && request.method() != Method::GET {
@@ -61,7 +63,8 @@ impl Client {
         };
         if path == SCRIPT {
             let asked = asked(request.uri().query().unwrap_or_default());
-            fetch.mac = asked.mac;
+            let serial = asked.serial.chars().take(LONGEST_SERIAL).collect();
+            fetch.told = Told { mac: asked.mac, uuid: asked.uuid, serial };
             let Some(script) = table.script(&asked, self.peer, self.server) else {
                 return self.refuse(&fetch, StatusCode::SERVICE_UNAVAILABLE, Failure::NotFetched);
             };

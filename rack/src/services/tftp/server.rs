@@ -29,7 +29,7 @@ use super::{
 use crate::{
     net::wake::Wake,
     services::{
-        boot_events::{BootEvents, Failure, Fetch, Protocol},
+        boot_events::{BootEvents, Failure, Fetch, Protocol, Told},
         boot_files::{self, Content, Entry, Table},
     },
 };
@@ -184,7 +184,7 @@ impl Server {
         let fetch = |path: String| Fetch {
             protocol: Protocol::Tftp,
             peer: client.peer.ip(),
-            mac: None,
+            told: Told::default(),
             path,
         };
         let (refusal, fetch) = match Packet::parse(datagram) {
@@ -260,7 +260,7 @@ impl Server {
         let fetch = Fetch {
             protocol: Protocol::Tftp,
             peer: client.peer.ip(),
-            mac: None,
+            told: Told::default(),
             path: path.clone(),
         };
         let active = Active {
