@@ -3,13 +3,14 @@
 
 use anyhow::Context;
 use hostler_integration_tests::lab::{
-    Cable, Process,
+    Cable, Lab, Process,
+    centre::{Centre, SEGMENT_A, Wishes},
     firmware::{
         Firmware,
-        stage::{SWITCH, Setup, Stage, WITHIN},
+        stage::{BOARD, SWITCH, Setup, Stage, WITHIN},
     },
     machine::INTERFACE,
-    run, target,
+    run, target, until,
 };
 use std::{fs, path::PathBuf, process::Command, time::Duration};
 
@@ -133,6 +134,32 @@ fn beside_a_foreign_server() -> anyhow::Result<()> {
         assert_eq!(stage.metric("hostler_dhcp_answered_total", &["\"offer\""])?, 0.0);
     }
     Ok(())
+}
+
+/// Region is gone before the machine is switched on: its rack has all that it boots.
+#[test]
+#[ignore = "long: a whole data centre, and a machine in emulation"]
+fn a_machine_boots_while_region_is_away() -> anyhow::Result<()> {
+    let Some(lab) = Lab::open("brg")? else { return Ok(()) };
+    let mut centre = Centre::build(lab, Wishes::default())?;
+    let script = centre.lab.folder().join("own.ipxe");
+    fs::write(&script, "#!ipxe\necho STORY {name} {arch} {serial} {address}\nsleep 600\n")?;
+    let script = format!("@{}", script.display());
+    let region = &mut centre.region;
+    region.hostler(&["boot-file", "push", SNPONLY.1, "--as", SNPONLY.0])?;
+    let profile = ["boot-profile", "create", "own", "--target", "script", "--script"];
+    region.hostler(&[&profile[..], &[&script]].concat())?;
+    region.hostler(&["machine", "create", BOARD.name, "--mac", BOARD.mac])?;
+    region.hostler_wait(&["machine", "boot-as", BOARD.name, "own"])?;
+    let rack = &centre.racks[0].node;
+    until(WITHIN, "the rack has fetched the loader", || {
+        let file = format!("http://10.77.0.2:7280/boot/{}", SNPONLY.0);
+        rack.run(&["curl", "-sfo", "/dev/null", &file]).map(Some)
+    })?;
+    region.kill()?;
+    let place = (&centre.switches, SEGMENT_A);
+    let mut machine = Firmware::Uefi.switch_on(&centre.lab, place, &BOARD)?;
+    machine.shows("STORY n1 uefi-x64 SN-4711 10.77.", WITHIN)
 }
 
 /// `signed FOLDER`: what Debian signs, downloaded and not installed.
