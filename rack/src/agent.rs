@@ -113,10 +113,15 @@ impl Agent {
             boot: boot.clone(),
         };
         dhcp.follow_boot(boot.table(), config.boot.http_port.get(), tasks);
-        let fetches = boot.take_events().expect("nobody else follows boots");
         let boots = FactLog::open(&directory.path().join("boots"), boots_bytes(source))?;
-        let (table, log, clock_of) = (boot.table(), boots.clone(), clock.clone());
-        BootTrace { sightings: seen, fetches, table, log, clock: clock_of }.spawn(tasks);
+        let trace = BootTrace {
+            sightings: seen,
+            fetches: boot.take_events().expect("nobody else follows boots"),
+            table: boot.table(),
+            log: boots.clone(),
+            clock: clock.clone(),
+        };
+        trace.spawn(tasks);
         let applied = apply::start(settings, tasks).await?;
         let services = Statuses::new(&dhcp, &boot);
         let (clock, tasks) = (clock.clone(), tasks.clone());
