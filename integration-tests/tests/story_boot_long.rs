@@ -148,7 +148,7 @@ fn a_machine_boots_while_region_is_away() -> anyhow::Result<()> {
     let region = &mut centre.region;
     region.hostler(&["boot-file", "push", SNPONLY.1, "--as", SNPONLY.0])?;
     let profile = ["boot-profile", "create", "own", "--target", "script", "--script"];
-    region.hostler(&[&profile[..], &[&script]].concat())?;
+    region.hostler(&[&profile[..], &[script.as_str()]].concat())?;
     region.hostler(&["machine", "create", BOARD.name, "--mac", BOARD.mac])?;
     region.hostler_wait(&["machine", "boot-as", BOARD.name, "own"])?;
     let rack = &centre.racks[0].node;

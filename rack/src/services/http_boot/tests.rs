@@ -265,7 +265,7 @@ async fn a_machine_gets_its_own_script() {
     assert!(text.starts_with("#!ipxe\n") && text.contains("52:54:00:12:34:56"), "{text}");
     assert!(text.contains(&format!("http://{}:7280/boot/script", stage.address.ip())), "{text}");
     let event = stage.events.recv().await.unwrap();
-    assert_eq!(event.mac, "52:54:00:12:34:56".parse().ok());
+    assert_eq!(event.told.mac, "52:54:00:12:34:56".parse().ok());
     stage.table.send_replace(Arc::default());
     assert_eq!(client.ask("GET", target, "").status, 503, "nothing is configured yet");
 }
