@@ -155,7 +155,7 @@ fn named(tx: &mut Tx<'_>, counts: Counts) -> Result<Vec<Fill>, OperationError> {
     let subnets = Subnet::load(tx.conn, Query::all(vec![of_them]))?;
     let subnets: HashMap<Uuid, _> = subnets.iter().map(|found| (found.id.uuid(), found)).collect();
     let fill = |(subnet, held, dynamic): (Uuid, u64, u64)| {
-        let found = subnets.get(&subnet)?;
+        let found = subnets.get(&subnet).filter(|found| found.value.is_given())?;
         Some(Fill { subnet: found.key.clone(), cidr: found.value.cidr, held, dynamic })
     };
     Ok(counts.into_iter().filter_map(fill).collect())

@@ -57,7 +57,7 @@ async fn a_change_is_previewed_then_applied_and_refused_when_another_came_first(
         let blank = browser.get(&format!("{page}?do=update")).await;
         let (revision, request) = (blank.input("revision"), blank.input("request_id"));
         let typed = format!(
-            "vrf=default&vlan=dc1/10&cidr=10.0.0.0/24&gateway=10.0.0.1&dns_servers=192.0.2.53&managed=false\
+            "vrf=default&vlan=dc1/10&cidr=10.0.0.0/24&gateway=10.0.0.1&dns_servers=192.0.2.53&unmanaged=false\
              &revision={revision}&request_id={request}&message=why+not"
         );
         let preview = browser.post(&format!("{page}?do=preview"), &typed).await;

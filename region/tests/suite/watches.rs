@@ -58,7 +58,7 @@ async fn a_filter_lets_in_what_comes_to_match_and_out_what_ceases_to() {
         };
         change("10.1.0.0/24", "vlan=dc1/10").await;
         change("10.2.0.0/24", "note=hidden").await;
-        change("10.2.0.0/24", "note=hidden managed=true").await;
+        change("10.2.0.0/24", "note=hidden unmanaged=true").await;
         expect(&mut watch, &["created 10.2.0.0/24", "created 10.1.0.0/24", "deleted 10.2.0.0/24"])
             .await;
         // The VLAN goes by another name now, and is the same.
@@ -141,7 +141,7 @@ async fn a_wrong_filter_or_cursor_is_refused() {
             ("vlan=dc9/1", "", "filter.vlan"),
             ("speed=9", "", "filter.speed"),
             ("vlan>dc1/10", "", "filter.vlan"),
-            ("managed=maybe", "", "filter.managed"),
+            ("unmanaged=maybe", "", "filter.unmanaged"),
             ("note", "", "filter"),
             ("", "nonsense", "cursor"),
         ] {

@@ -95,7 +95,7 @@ mod tests {
             ("rack-token create", "hostler rack token create"),
             ("vlan create dc1/10", "hostler vlan create --fabric dc1/10"),
             ("event delete 1", "an event has only these verbs: get, list, watch"),
-            ("subnet update 10.0.0.0/24 managed=true", "--set managed=true"),
+            ("subnet update 10.0.0.0/24 unmanaged=true", "--set unmanaged=true"),
             ("subnet list --vlan dc1/10", "--filter vlan=VALUE"),
         ] {
             let words: Vec<String> = typed.split(' ').map(str::to_owned).collect();

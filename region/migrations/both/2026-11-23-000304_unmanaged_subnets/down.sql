@@ -1,0 +1,1 @@
+ALTER TABLE subnets RENAME COLUMN unmanaged TO managed;
