@@ -36,10 +36,12 @@ const TAIL: usize = 4096;
 pub struct Log {
     db: Db,
     bell: Arc<Bell>,
+    requests: Arc<Bell>,
     tail: broadcast::Sender<Arc<Event>>,
 }
 
 /// Says that there may be something new; never what.
+#[derive(Default)]
 struct Bell {
     rung: watch::Sender<u64>,
     tell_others: AtomicBool,
@@ -48,8 +50,8 @@ struct Bell {
 impl Log {
     pub(crate) async fn open(db: Db, tasks: &Tasks, now: Timestamp) -> Result<Self, OpenError> {
         db.transaction(move |conn| rows::begin_epoch(conn, now)).await?;
-        let bell = Bell { rung: watch::Sender::new(0), tell_others: AtomicBool::new(false) };
-        let log = Self { db, bell: Arc::new(bell), tail: broadcast::Sender::new(TAIL) };
+        let (bell, requests) = (Arc::default(), Arc::default());
+        let log = Self { db, bell, requests, tail: broadcast::Sender::new(TAIL) };
         wake::spawn(&log, tasks)?;
         tail::spawn(&log, tasks).await?;
         Ok(log)
@@ -57,8 +59,17 @@ impl Log {
 
     /// After a commit of this process.
     pub fn ring(&self) {
-        self.bell.tell_others.store(true, Ordering::Release);
-        self.bell.sound();
+        self.bell.ring();
+    }
+
+    /// Requests between region processes have a bell of their own: they are few, and the log's may ring all day.
+    pub fn ring_requests(&self) {
+        self.requests.ring();
+    }
+
+    /// Changes when there may be a request, or an answer to one.
+    pub fn requests(&self) -> watch::Receiver<u64> {
+        self.requests.rung.subscribe()
     }
 
     /// Every event after `from`, in order, each once, as they become visible.
@@ -76,6 +87,12 @@ impl Log {
 }
 
 impl Bell {
+    /// Here, and in other processes.
+    fn ring(&self) {
+        self.tell_others.store(true, Ordering::Release);
+        self.sound();
+    }
+
     fn sound(&self) {
         self.rung.send_modify(|count| *count += 1);
     }

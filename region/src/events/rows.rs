@@ -6,11 +6,7 @@ use proto::v1::Change;
 use uuid::Uuid;
 
 use super::Cursor;
-use crate::db::{
-    Backend, Conn, DbError,
-    condition::Sql,
-    schema::{events, log_state},
-};
+use crate::db::{Backend, Conn, DbError, condition::Sql, schema::events};
 
 /// One that is in the log.
 #[derive(Clone, Debug, PartialEq)]
@@ -82,13 +78,17 @@ pub fn append_many(conn: &mut Conn, new: &[NewEvent<'_>]) -> Result<Option<Curso
     if new.is_empty() {
         return Ok(None);
     }
-    let epoch = epoch(conn)?;
+    let state = state(conn)?;
+    let xid = match conn {
+        Conn::Postgres(_) => format!("pg_current_xact_id()::text::bigint + {}", state.xid_base),
+        Conn::Sqlite(_) => "0".into(),
+    };
     let mut last = None;
     for chunk in new.chunks(ROWS) {
-        let rows: Vec<String> =
-            (0..chunk.len()).map(|row| crate::db::placeholders(row, 11)).collect();
+        let row = |row| format!("({xid},{}", &crate::db::placeholders(row, 11)[1..]);
+        let rows: Vec<String> = (0..chunk.len()).map(row).collect();
         let text = format!(
-            "INSERT INTO events (at, type, level, change, kind, object, key, revision, actor, detail, body) \
+            "INSERT INTO events (xid, at, type, level, change, kind, object, key, revision, actor, detail, body) \
              VALUES {} RETURNING xid, seq",
             rows.join(",")
         );
@@ -113,7 +113,7 @@ pub fn append_many(conn: &mut Conn, new: &[NewEvent<'_>]) -> Result<Option<Curso
         let places: Vec<Place> = statement.load(conn)?;
         last = places.iter().map(|place| (place.xid, place.seq)).max().max(last);
     }
-    Ok(last.map(|(xid, seq)| Cursor { epoch, xid, seq }))
+    Ok(last.map(|(xid, seq)| Cursor { epoch: state.epoch(), xid, seq }))
 }
 
 fn level_number(level: Level) -> i64 {
@@ -148,6 +148,9 @@ struct State {
     floor_xid: i64,
     #[diesel(sql_type = sql_types::BigInt)]
     floor_seq: i64,
+    /// Added to the server's own numbers of transactions, here and in the rows.
+    #[diesel(sql_type = sql_types::BigInt)]
+    xid_base: i64,
     /// Every event up to here is visible to this transaction; none will come before it.
     #[diesel(sql_type = sql_types::BigInt)]
     end_xid: i64,
@@ -161,12 +164,12 @@ struct State {
 fn state(conn: &mut Conn) -> Result<State, DbError> {
     let text = match conn {
         Conn::Postgres(_) => {
-            "SELECT epoch, floor_xid, floor_seq, \
-             pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1 AS end_xid, 9223372036854775807 AS end_seq, \
-             pg_snapshot_xmax(pg_current_snapshot())::text::bigint - 1 AS newest_xid FROM log_state"
+            "SELECT epoch, floor_xid, floor_seq, xid_base, \
+             xid_base + pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1 AS end_xid, 9223372036854775807 AS end_seq, \
+             xid_base + pg_snapshot_xmax(pg_current_snapshot())::text::bigint - 1 AS newest_xid FROM log_state"
         }
         Conn::Sqlite(_) => {
-            "SELECT epoch, floor_xid, floor_seq, 0 AS end_xid, \
+            "SELECT epoch, floor_xid, floor_seq, xid_base, 0 AS end_xid, \
              coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0) AS end_seq, \
              0 AS newest_xid FROM log_state"
         }
@@ -298,31 +301,38 @@ pub fn newest(conn: &mut Conn, count: i64) -> Result<Cursor, DbError> {
     Ok(place.unwrap_or_else(|| horizon.floor()))
 }
 
-/// A new life of the database: cursors of the old one are worth nothing any more. After a restore numbers of transactions begin anew, so what is there
-/// goes before them all.
+/// A new life of the database: cursors of the old one are worth nothing any more. What is in the log stays there, in its order, before all that comes.
 pub fn raise_epoch(conn: &mut Conn, to: Epoch) -> Result<(), DbError> {
-    sql_query("UPDATE events SET xid = 0").execute(conn)?;
-    sql_query("UPDATE log_state SET epoch = $1, floor_xid = 0, floor_seq = coalesce((SELECT min(seq) - 1 FROM events), 0)")
+    sql_query("UPDATE log_state SET epoch = $1")
         .bind::<sql_types::BigInt, _>(to.0.cast_signed())
         .execute(conn)?;
     Ok(())
 }
 
-/// The first region on a database makes its epoch. One that finds events of transactions that are yet to come has been restored.
+/// The first region on a database makes its epoch. One that finds events of transactions that are yet to come has been restored: from now on transactions
+/// are counted from the newest of those.
 pub(super) fn begin_epoch(conn: &mut Conn, now: Timestamp) -> Result<(), DbError> {
     let fresh = Epoch(now.seconds().unsigned_abs());
-    if log_state::table.count().first::<i64>(conn)? == 0 {
-        sql_query("INSERT INTO log_state VALUES (1, $1, 0, 0)")
-            .bind::<sql_types::BigInt, _>(fresh.0.cast_signed())
-            .execute(conn)?;
+    // Of two regions that start at once, the second finds what the first wrote.
+    let begun = sql_query("INSERT INTO log_state (one, epoch, floor_xid, floor_seq) VALUES (1, $1, 0, 0) ON CONFLICT (one) DO NOTHING")
+        .bind::<sql_types::BigInt, _>(fresh.0.cast_signed())
+        .execute(conn)?;
+    if begun > 0 {
         return Ok(());
+    }
+    if matches!(conn, Conn::Postgres(_)) {
+        sql_query("SELECT one FROM log_state FOR UPDATE").execute(conn)?;
     }
     let state = state(conn)?;
     let newest: Option<i64> = events::table.select(diesel::dsl::max(events::xid)).first(conn)?;
-    if newest.unwrap_or_default() > state.newest_xid {
+    let newest = newest.unwrap_or_default();
+    if newest > state.newest_xid {
         let raised = Epoch(fresh.0.max(state.epoch().0 + 1));
         tracing::warn!(epoch = raised.0, "the database was restored; a new epoch begins");
         raise_epoch(conn, raised)?;
+        sql_query("UPDATE log_state SET xid_base = $1")
+            .bind::<sql_types::BigInt, _>(newest)
+            .execute(conn)?;
         append(conn, &NewEvent::plain(now, "region.epoch", "region", "the database was restored"))?;
     }
     Ok(())

@@ -3,7 +3,7 @@
 use runtime::{backoff::Backoff, tasks::Tasks};
 use std::{sync::Arc, time::Duration};
 
-use super::{Batch, Cursor, Log, after, horizon};
+use super::{Batch, Cursor, Log, after, horizon, newest};
 use crate::db::{DbError, OpenError};
 
 /// Should no bell be heard, it looks by itself this often.
@@ -65,9 +65,9 @@ enum Seen {
 async fn read(log: &Log, position: &mut Cursor) -> Result<Seen, DbError> {
     let from = *position;
     match log.db.read(move |conn| after(conn, from, BATCH)).await? {
-        // Followers of the old life are told by the first event of the new one, or as they read.
-        Batch::Compacted(floor) => {
-            *position = floor;
+        // Nobody wants all of the log again: followers of the old life learn of the new one from its newest event, and read for themselves.
+        Batch::Compacted(_) => {
+            *position = log.db.read(|conn| newest(conn, 1)).await?;
             Ok(Seen::More)
         }
         Batch::Events(found, horizon) => {

@@ -3,6 +3,7 @@
 use diesel::{PgConnection, connection::SimpleConnection};
 use runtime::tasks::Tasks;
 use std::{
+    collections::HashSet,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -26,12 +27,13 @@ pub(super) fn spawn(log: &Log, tasks: &Tasks) -> Result<(), OpenError> {
     if matches!(target, Target::Sqlite(_)) {
         return Ok(());
     }
-    let (bell, ending) = (log.bell.clone(), Arc::new(AtomicBool::new(false)));
+    let bells = Bells { events: log.bell.clone(), requests: log.requests.clone() };
+    let ending = Arc::new(AtomicBool::new(false));
     let (ended, end) = tokio::sync::oneshot::channel();
     let asked = ending.clone();
     thread::Builder::new().name("event bell".into()).spawn(move || {
         while !asked.load(Ordering::Acquire) {
-            if let Err(error) = listen(&target, &bell, &asked) {
+            if let Err(error) = listen(&target, &bells, &asked) {
                 tracing::debug!(%error, "other regions cannot be heard");
                 thread::sleep(AGAIN);
             }
@@ -51,24 +53,47 @@ pub(super) fn spawn(log: &Log, tasks: &Tasks) -> Result<(), OpenError> {
     Ok(())
 }
 
-fn listen(target: &Target, bell: &Bell, ending: &AtomicBool) -> Result<(), OpenError> {
+/// Each with the channel that carries it.
+struct Bells {
+    events: Arc<Bell>,
+    requests: Arc<Bell>,
+}
+
+const EVENTS: &str = "hostler_events";
+const REQUESTS: &str = "hostler_requests";
+
+impl Bells {
+    fn all(&self) -> [(&'static str, &Bell); 2] {
+        [(EVENTS, &self.events), (REQUESTS, &self.requests)]
+    }
+}
+
+fn listen(target: &Target, bells: &Bells, ending: &AtomicBool) -> Result<(), OpenError> {
     let Conn::Postgres(mut conn) = target.connect()? else { return Ok(()) };
-    conn.batch_execute("LISTEN hostler_events")?;
-    // What happened before it listened.
-    bell.sound();
+    for (channel, bell) in bells.all() {
+        conn.batch_execute(&format!("LISTEN {channel}"))?;
+        // What happened before it listened.
+        bell.sound();
+    }
     while !ending.load(Ordering::Acquire) {
-        if bell.tell_others.swap(false, Ordering::AcqRel) {
-            conn.batch_execute("NOTIFY hostler_events")?;
+        for (channel, bell) in bells.all() {
+            if bell.tell_others.swap(false, Ordering::AcqRel) {
+                conn.batch_execute(&format!("NOTIFY {channel}"))?;
+            }
         }
-        if heard(&mut conn)? {
-            bell.sound();
+        let heard = heard(&mut conn)?;
+        for (channel, bell) in bells.all() {
+            if heard.contains(channel) {
+                bell.sound();
+            }
         }
         thread::sleep(GLANCE);
     }
     Ok(())
 }
 
-fn heard(conn: &mut PgConnection) -> Result<bool, OpenError> {
+/// The channels on which something came.
+fn heard(conn: &mut PgConnection) -> Result<HashSet<String>, OpenError> {
     let notices = conn.notifications_iter().collect::<Result<Vec<_>, _>>()?;
-    Ok(!notices.is_empty())
+    Ok(notices.into_iter().map(|notice| notice.channel).collect())
 }

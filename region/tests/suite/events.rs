@@ -1,9 +1,10 @@
 //! The log neither skips nor repeats a row, whoever writes, reads, restarts or forgets meanwhile.
 
 use common::{Epoch, Timestamp};
+use diesel::{RunQueryDsl, sql_query};
 use region::{
     Region,
-    db::{Conn, DbError},
+    db::{Conn, DbError, Target},
     events::{
         self, Cursor, FollowError, Follower, NewEvent,
         retention::{self, Keep},
@@ -175,10 +176,14 @@ async fn a_restored_database_is_another_life() {
     on_both(async |world| {
         let before = append(world, 3, 0).await;
         let mut open = world.region.log.follow(before[2]);
+        let mut current = world.region.log.follow(before[1]);
+        assert_eq!(next(&mut current).await.unwrap(), "2");
         let raised = Epoch(before[0].epoch.0 + 10);
         world.region.db.transaction(move |conn| events::raise_epoch(conn, raised)).await.unwrap();
         append(world, 1, 3).await;
-        assert!(matches!(next(&mut open).await, Err(FollowError::Compacted { .. })));
+        for old in [&mut open, &mut current] {
+            assert!(matches!(next(old).await, Err(FollowError::Compacted { .. })));
+        }
         let mut anew = world.region.log.follow(Cursor::start(raised));
         for expected in 0..4 {
             assert_eq!(next(&mut anew).await.unwrap(), expected.to_string());
@@ -224,6 +229,39 @@ async fn what_an_older_transaction_hides_has_an_age() {
         held.unwrap();
         settled(&world.region).await;
         assert_eq!(unread().await, None);
+    })
+    .await;
+}
+
+/// Restored into another server, whose numbers of transactions are far behind those in the log.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_server_wrote_stays_before_what_comes() {
+    on_both(async |world| {
+        if matches!(world.region.db.target(), Target::Sqlite(_)) {
+            return;
+        }
+        let before = append(world, 3, 0).await;
+        let age = |conn: &mut Conn| {
+            sql_query("UPDATE events SET xid = xid + 1000000000").execute(conn)?;
+            Ok::<_, DbError>(())
+        };
+        world.region.db.transaction(age).await.unwrap();
+        let mut epochs = Vec::new();
+        for _ in 0..2 {
+            let region = world.neighbour().await;
+            epochs.push(region.db.read(events::epoch).await.unwrap());
+        }
+        assert!(epochs[0] > before[0].epoch && epochs[0] == epochs[1], "raised once: {epochs:?}");
+        append(world, 2, 3).await;
+        let (log, _) = log(world).await;
+        let told: Vec<&str> = log.iter().map(|event| event.detail.as_str()).collect();
+        assert_eq!(told, ["0", "1", "2", "the database was restored", "3", "4"]);
+        assert!(log.is_sorted_by(|a, b| a.cursor < b.cursor));
+        let mut late = world.region.log.follow(log[3].cursor);
+        assert_eq!(next(&mut late).await.unwrap(), "3");
+        let keep = Keep { since: Timestamp::from_seconds(2), most: i64::MAX };
+        let forget = world.region.db.transaction(move |conn| retention::forget(conn, keep));
+        assert_eq!(forget.await.unwrap(), 2);
     })
     .await;
 }

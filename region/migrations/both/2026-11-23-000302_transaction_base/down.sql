@@ -1,0 +1,1 @@
+ALTER TABLE log_state DROP COLUMN xid_base;
