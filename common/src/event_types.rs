@@ -47,10 +47,11 @@ pub static CATALOGUE: &[EventType] = &[
     row("rack.connected", Level::Info, "A rack opened its stream"),
     row("rack.disconnected", Level::Warning, "A rack's stream ended"),
     row("scope.applied", Level::Info, "A rack applied a configuration"),
+    row("scope.standby", Level::Info, "A rack checked a configuration and stands by with it"),
     row(
         "scope.refused",
         Level::Error,
-        "A rack refused a configuration and serves the last good one",
+        "A configuration was refused, by its rack or by region itself; the last good one is served",
     ),
     row("user.password-set", Level::Info, "A user was given a password, and was signed out"),
     row("facts.collapsed", Level::Warning, "A rack's queue was full; it sent one snapshot instead"),

@@ -64,7 +64,21 @@ fn a_watcher_follows_through_the_death_of_either() -> anyhow::Result<()> {
     for watch in &watches {
         follows(watch, &centre.region)?;
     }
+    // Whichever region holds the rack's stream, both can have a lease released.
+    for (region, lease) in [&centre.region, &second].into_iter().zip(&leases) {
+        released(region, &lease.address.to_string())?;
+    }
     Ok(())
+}
+
+fn released(region: &Region, address: &str) -> anyhow::Result<()> {
+    until(ANSWERED, "the rack's stream is with one of them", || {
+        Ok(region.hostler(&["lease", "release", address, "--yes"]).ok())
+    })?;
+    until(ANSWERED, "the release is a fact", || {
+        let lease = region.json(&["lease", "get", address])?;
+        Ok((lease["state"] == "released").then_some(()))
+    })
 }
 
 fn node_of(centre: &Centre, first: &Node, family: u8) -> anyhow::Result<Node> {

@@ -2,7 +2,7 @@ use super::stage::{EPOCH, PATIENCE, Stage, VLAN};
 use anyhow::ensure;
 use hostler_integration_tests::fake_region::Session;
 use proto::v1::{LeaseState, ReleaseLeaseRequest, Request, from_rack, request, to_rack};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Reads facts, recording none, until there are so many; by number.
 async fn collect(session: &mut Session, count: usize) -> anyhow::Result<BTreeMap<u64, Vec<u8>>> {
@@ -151,5 +151,67 @@ async fn a_lease_is_released_at_regions_request() -> anyhow::Result<()> {
     let released = session.facts().await?;
     assert_eq!(released.leases[0].state(), LeaseState::Released);
     assert_eq!(released.leases[0].address, bound.leases[0].address);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rack_whose_disk_was_put_back_goes_on_as_another() -> anyhow::Result<()> {
+    let Some((mut stage, mut session)) = Stage::begin("rli").await? else { return Ok(()) };
+    session.greet(EPOCH, 0).await?;
+    stage.serve(&mut session).await?;
+    let before = session.hello.incarnation.clone();
+    drop(session);
+    // What region has of it is not on its disk: those numbers must not be used for anything else.
+    let session = stage.region.session().await?;
+    assert_eq!(session.hello.incarnation, before);
+    session.greet(EPOCH, 1_000_000).await?;
+    session.ended().await?;
+    let mut session = stage.region.session().await?;
+    assert_ne!(session.hello.incarnation, before);
+    session.greet(EPOCH, 0).await?;
+    stage.clients(1, 5)?.bind(PATIENCE)?;
+    assert_eq!(collect(&mut session, 5).await?.len(), 5);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_log_no_longer_has_crosses_as_one_snapshot() -> anyhow::Result<()> {
+    const CLIENTS: u16 = 600;
+    /// Some megabytes of renewals.
+    const ROUNDS: usize = 50;
+    let Some(mut stage) = Stage::set("rlc")? else { return Ok(()) };
+    stage.rack.configure("[leases]\nsegment = 1\noutbox = 1\n")?;
+    stage.join("first")?;
+    stage.rack.start()?;
+    let mut session = stage.region.session().await?;
+    session.greet(EPOCH, 0).await?;
+    stage.serve(&mut session).await?;
+    let mut clients = stage.clients(1, CLIENTS)?;
+    clients.bind(PATIENCE)?;
+    // Region records nothing of all that.
+    for _ in 0..ROUNDS {
+        clients.renew(PATIENCE)?;
+    }
+    drop(session);
+    let mut session = stage.region.session().await?;
+    let newest = session.hello.newest[0].number;
+    session.greet(EPOCH, 0).await?;
+    let (mut named, mut first) = (BTreeSet::new(), true);
+    loop {
+        let page = session.facts().await?;
+        let snapshot = page.snapshot.expect("a page of a snapshot");
+        assert_eq!((snapshot.first, snapshot.upto), (first, newest));
+        named.extend(page.leases.into_iter().map(|fact| fact.address));
+        first = false;
+        if snapshot.last {
+            break;
+        }
+    }
+    assert_eq!(named.len(), usize::from(CLIENTS));
+    // From there on it is facts again.
+    session.record(newest).await?;
+    clients.renew(PATIENCE)?;
+    let next = session.facts().await?;
+    ensure!(next.snapshot.is_none() && next.leases[0].number > newest, "{next:?}");
     Ok(())
 }

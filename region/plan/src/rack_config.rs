@@ -7,6 +7,7 @@ use common::{
 };
 use std::{
     collections::BTreeSet,
+    fmt,
     net::{IpAddr, Ipv4Addr},
 };
 
@@ -24,7 +25,15 @@ pub struct RackScope {
     /// For people: dhcp dc1/10
     pub name: String,
     /// What the rack would refuse is not sent to it.
-    pub config: Result<ScopeConfig, Vec<Objection>>,
+    pub config: Result<ScopeConfig, Unbuildable>,
+}
+
+/// Why a scope cannot be built.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Unbuildable {
+    pub objections: Vec<Objection>,
+    /// All that it should have been built from, written out: another text is another attempt.
+    pub source: String,
 }
 
 /// Every scope of every rack that serves a VLAN. A VLAN without a subnet that DHCP can serve has none.
@@ -42,31 +51,43 @@ pub fn build(model: &NetworkModel) -> Vec<RackScope> {
         }
     }
     if let Some(config) = boot::build(&model.boot) {
+        let config = or_why(config.map(ScopeConfig::Boot), &model.boot);
         scopes.extend(racks.into_iter().map(|rack| RackScope {
             rack,
             scope: ScopeName::Boot,
             name: "boot".into(),
-            config: config.clone().map(ScopeConfig::Boot),
+            config: config.clone(),
         }));
     }
     scopes
 }
 
 fn scope(vlan: &VlanModel, rack: RackId, role: Role, subnets: Vec<DhcpSubnet>) -> RackScope {
+    let config = DhcpVlan::new(vlan.id, vlan.key.clone(), role, subnets).map(|mut dhcp| {
+        dhcp.proxy = vlan.vlan.proxy_dhcp;
+        ScopeConfig::Dhcp(dhcp)
+    });
     RackScope {
         rack,
         scope: ScopeName::Dhcp(vlan.id),
         name: format!("dhcp {}", vlan.key),
-        config: DhcpVlan::new(vlan.id, vlan.key.clone(), role, subnets).map(|mut dhcp| {
-            dhcp.proxy = vlan.vlan.proxy_dhcp;
-            ScopeConfig::Dhcp(dhcp)
-        }),
+        config: or_why(config, vlan),
     }
 }
 
-/// None: not IPv4.
+fn or_why(
+    config: Result<ScopeConfig, Vec<Objection>>,
+    source: &impl fmt::Debug,
+) -> Result<ScopeConfig, Unbuildable> {
+    config.map_err(|objections| Unbuildable { objections, source: format!("{source:?}") })
+}
+
+/// None: nothing is given in it.
 fn build_subnet(model: &SubnetModel, vlan: &Vlan) -> Option<DhcpSubnet> {
     let subnet = &model.subnet;
+    if !subnet.is_given() {
+        return None;
+    }
     let ipnet::IpNet::V4(prefix) = subnet.cidr.net() else { return None };
     let dynamic = model.ranges.iter().filter(|range| range.dynamic);
     let mut dynamic: RangeSet = dynamic.filter_map(crate::Range::addresses).collect();
@@ -164,7 +185,7 @@ mod tests {
                 cidr: cidr.parse().unwrap(),
                 gateway: None,
                 dns_servers: Vec::new(),
-                managed: false,
+                unmanaged: false,
                 note: String::new(),
                 domain: None,
                 search: Vec::new(),
@@ -221,6 +242,13 @@ mod tests {
             .collect();
         assert_eq!(roles, [(id(11), Role::Primary), (id(12), Role::Secondary)]);
         assert!(build(&model(vec![subnet("2001:db8::/64")])).is_empty());
+        let mut foreign = subnet("10.0.1.0/24");
+        foreign.subnet.unmanaged = true;
+        assert!(build(&model(vec![foreign.clone()])).is_empty());
+        let beside = build(&model(vec![foreign, subnet("10.0.0.0/24")])).remove(0);
+        let served = dhcp(beside.config.unwrap());
+        let served: Vec<_> = served.subnets().iter().map(|own| own.prefix.to_string()).collect();
+        assert_eq!(served, ["10.0.0.0/24"]);
         let mut unserved = model(vec![subnet("10.0.0.0/24")]);
         (unserved.vlans[0].vlan.primary_rack, unserved.vlans[0].vlan.secondary_rack) = (None, None);
         assert!(build(&unserved).is_empty());

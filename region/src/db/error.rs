@@ -8,6 +8,9 @@ pub enum DbError {
     Away(String),
     #[error("the database stayed busy; nothing was changed")]
     Busy,
+    /// Each attempt met another transaction, or its own earlier work; this is what the last one met.
+    #[error("the database stayed busy; nothing was changed: {0}")]
+    Clashed(String),
     #[error("row {table} {id}: {what}")]
     Corrupt { table: &'static str, id: String, what: String },
     /// Another transaction deleted what this one wanted to hold still.
@@ -71,7 +74,7 @@ fn is_gone(message: &str) -> bool {
 }
 
 /// An error that a second attempt may not meet.
-pub trait Clash: From<DbError> + Send + 'static {
+pub trait Clash: From<DbError> + std::error::Error + Send + 'static {
     fn is_clash(&self) -> bool;
 }
 
@@ -87,7 +90,11 @@ impl Clash for DbError {
                 ) || info.message().contains("deadlock detected")
                     || info.message().contains("database is locked")
             }
-            Self::Query(_) | Self::Away(_) | Self::Busy | Self::Corrupt { .. } => false,
+            Self::Query(_)
+            | Self::Away(_)
+            | Self::Busy
+            | Self::Clashed(_)
+            | Self::Corrupt { .. } => false,
         }
     }
 }

@@ -50,6 +50,18 @@ pub fn save(conn: &mut Conn, outbox: Outbox, number: u64) -> Result<(), DbError>
     Ok(())
 }
 
+/// Of a rack's incarnations only these two are of interest: the one that there is, and the one before, of which something may still be under way.
+pub fn keep_only(conn: &mut Conn, rack: RackId, kept: [&[u8]; 2]) -> Result<(), DbError> {
+    let delete =
+        "DELETE FROM outbox_positions WHERE rack = $1 AND incarnation <> $2 AND incarnation <> $3";
+    sql_query(delete)
+        .bind::<sql_types::Binary, _>(rack.uuid().as_bytes().to_vec())
+        .bind::<sql_types::Binary, _>(kept[0])
+        .bind::<sql_types::Binary, _>(kept[1])
+        .execute(conn)?;
+    Ok(())
+}
+
 fn read(conn: &mut Conn, outbox: Outbox, lock: &str) -> Result<u64, DbError> {
     let query = format!(
         "SELECT number FROM outbox_positions \

@@ -192,10 +192,12 @@ pub fn save_wanted(conn: &mut Conn, wanted: &Wanted) -> Result<(), DbError> {
 
 /// Everything gets the generation, so that racks that saw higher numbers take it all again.
 pub fn restamp_all(conn: &mut Conn, to: Generation) -> Result<(), DbError> {
-    sql_query("UPDATE scopes SET epoch = $1, number = $2, xid = 0, seq = 0")
-        .bind::<sql_types::BigInt, _>(to.epoch.0.cast_signed())
-        .bind::<sql_types::BigInt, _>(to.number.cast_signed())
-        .execute(conn)?;
+    for table in ["scopes", "refused_scopes"] {
+        sql_query(format!("UPDATE {table} SET epoch = $1, number = $2, xid = 0, seq = 0"))
+            .bind::<sql_types::BigInt, _>(to.epoch.0.cast_signed())
+            .bind::<sql_types::BigInt, _>(to.number.cast_signed())
+            .execute(conn)?;
+    }
     Ok(())
 }
 
@@ -268,15 +270,15 @@ pub enum Table {
     Said,
 }
 
-fn generation(epoch: i64, number: i64) -> Generation {
+pub(super) fn generation(epoch: i64, number: i64) -> Generation {
     Generation { epoch: Epoch(epoch.cast_unsigned()), number: number.cast_unsigned() }
 }
 
-fn cursor(epoch: i64, xid: i64, seq: i64) -> Cursor {
+pub(super) fn cursor(epoch: i64, xid: i64, seq: i64) -> Cursor {
     Cursor { epoch: Epoch(epoch.cast_unsigned()), xid, seq }
 }
 
-fn rack(bytes: &[u8]) -> Result<RackId, DbError> {
+pub(super) fn rack(bytes: &[u8]) -> Result<RackId, DbError> {
     uuid::Uuid::from_slice(bytes)
         .map(RackId::new)
         .map_err(|error| corrupt("rack", error.to_string()))

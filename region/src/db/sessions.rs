@@ -38,6 +38,12 @@ pub fn load_all(conn: &mut Conn) -> Result<Vec<SessionRow>, DbError> {
     Ok(sql_query(ALL).load(conn)?)
 }
 
+pub fn find(conn: &mut Conn, rack: RackId) -> Result<Option<SessionRow>, DbError> {
+    let query = sql_query(format!("{ALL} WHERE rack = $1"));
+    let query = query.bind::<sql_types::Binary, _>(rack.uuid().as_bytes().to_vec());
+    Ok(query.get_result(conn).optional()?)
+}
+
 /// A newer stream of the same rack takes the row over.
 pub fn open(conn: &mut Conn, row: &SessionRow) -> Result<(), DbError> {
     let upsert = "INSERT INTO rack_sessions (rack, session, connected, version, incarnation, \

@@ -27,6 +27,18 @@ pub struct Session {
     pub end: CancellationToken,
 }
 
+impl Session {
+    pub async fn ask(&self, request: Request, deadline: Duration) -> Result<Answer, AskError> {
+        let (answer, answered) = oneshot::channel();
+        let asked = Asked { request, deadline, answer };
+        let asking = async {
+            self.requests.send(asked).await.map_err(|_| AskError::Unreachable)?;
+            answered.await.map_err(|_| AskError::Unknown)
+        };
+        tokio::time::timeout(deadline, asking).await.unwrap_or(Err(AskError::Unknown))
+    }
+}
+
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum AskError {
     /// Nothing was sent.
@@ -74,21 +86,20 @@ impl Registry {
         self.lock().iter().map(|(rack, session)| (*rack, session.id)).collect()
     }
 
-    /// Asks a rack and waits for its answer, at most until the deadline.
+    /// The stream of a rack, if it is here.
+    pub fn session(&self, rack: RackId) -> Option<Session> {
+        self.lock().get(&rack).cloned()
+    }
+
+    /// Asks a rack whose stream is here and waits for its answer, at most until the deadline.
     pub async fn ask(
         &self,
         rack: RackId,
         request: Request,
         deadline: Duration,
     ) -> Result<Answer, AskError> {
-        let session = self.lock().get(&rack).cloned().ok_or(AskError::Unreachable)?;
-        let (answer, answered) = oneshot::channel();
-        let asked = Asked { request, deadline, answer };
-        let asking = async {
-            session.requests.send(asked).await.map_err(|_| AskError::Unreachable)?;
-            answered.await.map_err(|_| AskError::Unknown)
-        };
-        tokio::time::timeout(deadline, asking).await.unwrap_or(Err(AskError::Unknown))
+        let session = self.session(rack).ok_or(AskError::Unreachable)?;
+        session.ask(request, deadline).await
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<RackId, Session>> {

@@ -68,7 +68,7 @@ async fn read(log: &Log, position: &mut Cursor) -> Result<Seen, DbError> {
         // Nobody wants all of the log again: followers of the old life learn of the new one from its newest event, and read for themselves.
         Batch::Compacted(_) => {
             *position = log.db.read(|conn| newest(conn, 1)).await?;
-            Ok(Seen::More)
+            Ok(Seen::Hidden)
         }
         Batch::Events(found, horizon) => {
             let more = found.len() as i64 == BATCH;

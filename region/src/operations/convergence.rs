@@ -8,6 +8,7 @@ use super::{OperationError, Tx, rack};
 use crate::{
     auth::{Verb, authorise},
     db::{
+        refused_scopes::{self, RefusedScope},
         scopes::{self, Said, Wanted},
         sessions,
     },
@@ -15,7 +16,7 @@ use crate::{
     resources::field::wire_time,
 };
 
-/// Every scope that passes since `cursor` have stamped, each as it is now; None while no pass reaches that far.
+/// Every scope that passes since `cursor` have stamped or could not build, each as it is now; None while no pass reaches that far.
 pub fn touched(
     tx: &mut Tx<'_>,
     cursor: Cursor,
@@ -31,30 +32,29 @@ pub fn touched(
     }
     let stamped = scopes::stamped_since(tx.conn, cursor)?;
     let view = View::load(tx)?;
-    Ok(Some(stamped.iter().map(|wanted| view.progress(wanted)).collect()))
+    Ok(Some(view.all(&stamped, |refused| refused.cursor >= cursor)))
 }
 
 /// Every scope of every rack, as it is now.
 pub fn scopes(tx: &mut Tx<'_>) -> Result<Vec<v1::ScopeProgress>, OperationError> {
     authorise(tx.actor, "convergence", Verb::Overview)?;
     let view = View::load(tx)?;
-    Ok(scopes::outlines(tx.conn)?.iter().map(|wanted| view.progress(wanted)).collect())
+    Ok(view.all(&scopes::outlines(tx.conn)?, |_| true))
 }
 
 pub fn overview(tx: &mut Tx<'_>) -> Result<v1::OverviewResponse, OperationError> {
     authorise(tx.actor, "convergence", Verb::Overview)?;
-    let mut behind: BTreeMap<RackId, Vec<v1::ScopeProgress>> = BTreeMap::new();
+    let mut behind: BTreeMap<String, Vec<v1::ScopeProgress>> = BTreeMap::new();
     let view = View::load(tx)?;
-    for wanted in scopes::outlines(tx.conn)? {
-        let own = view.progress(&wanted);
+    for own in view.all(&scopes::outlines(tx.conn)?, |_| true) {
         if !matches!(own.progress(), Progress::Applied | Progress::Standby) {
-            behind.entry(wanted.rack).or_default().push(own);
+            behind.entry(own.rack_id.clone()).or_default().push(own);
         }
     }
     let racks = rack::all(tx)?;
     let racks = racks.into_iter().map(|rack| {
         let id: RackId = rack.id.cast();
-        let behind = behind.remove(&id).unwrap_or_default();
+        let behind = behind.remove(&id.to_string()).unwrap_or_default();
         v1::RackConvergence {
             rack: rack.key,
             rack_id: id.to_string(),
@@ -74,6 +74,8 @@ struct View {
     keys: BTreeMap<RackId, String>,
     connected: HashSet<RackId>,
     said: BTreeMap<(RackId, String), Said>,
+    /// What region itself could not build.
+    refused: BTreeMap<(RackId, String), RefusedScope>,
 }
 
 impl View {
@@ -84,21 +86,66 @@ impl View {
         let connected = connected.filter_map(|row| row.ids()).map(|(rack, _)| rack).collect();
         let said = scopes::said(tx.conn)?;
         let said = said.into_iter().map(|said| ((said.rack, said.scope.clone()), said)).collect();
-        Ok(Self { keys, connected, said })
+        let refused = refused_scopes::load_all(tx.conn)?;
+        let place = |one: RefusedScope| ((one.rack, one.scope.clone()), one);
+        let refused = refused.into_iter().map(place).collect();
+        Ok(Self { keys, connected, said, refused })
+    }
+
+    /// These, and those that could not be built: what was built last is no answer to what is wanted now.
+    fn all(
+        &self,
+        wanted: &[Wanted],
+        touched: impl Fn(&RefusedScope) -> bool,
+    ) -> Vec<v1::ScopeProgress> {
+        let mut all: BTreeMap<(RackId, &str), v1::ScopeProgress> = wanted
+            .iter()
+            .map(|wanted| ((wanted.rack, wanted.scope.as_str()), self.progress(wanted)))
+            .collect();
+        for refused in self.refused.values() {
+            let place = (refused.rack, refused.scope.as_str());
+            if touched(refused) || all.contains_key(&place) {
+                all.insert(place, self.unbuilt(refused));
+            }
+        }
+        all.into_values().collect()
+    }
+
+    fn unbuilt(&self, refused: &RefusedScope) -> v1::ScopeProgress {
+        let verdict = <v1::Verdict as prost::Message>::decode(refused.verdict.as_slice());
+        // What an older region wrote and this one cannot read is refused all the same.
+        let verdict = verdict.unwrap_or_default();
+        v1::ScopeProgress {
+            rack: self.key(refused.rack),
+            rack_id: refused.rack.to_string(),
+            scope: refused.scope.clone(),
+            name: refused.name.clone(),
+            progress: Progress::Refused.into(),
+            wanted: Some(refused.generation.into()),
+            good: self.status(refused.rack, &refused.scope).and_then(|status| status.good),
+            reason: verdict.reason,
+            objections: verdict.objections,
+        }
+    }
+
+    fn key(&self, rack: RackId) -> String {
+        self.keys.get(&rack).cloned().unwrap_or_else(|| rack.to_string())
+    }
+
+    fn status(&self, rack: RackId, scope: &str) -> Option<v1::ScopeStatus> {
+        let said = self.said.get(&(rack, scope.to_owned()))?;
+        <v1::ScopeStatus as prost::Message>::decode(said.status.as_slice()).ok()
     }
 
     fn progress(&self, wanted: &Wanted) -> v1::ScopeProgress {
         let said = self.said.get(&(wanted.rack, wanted.scope.clone()));
-        let status = said.and_then(|said| {
-            <v1::ScopeStatus as prost::Message>::decode(said.status.as_slice()).ok()
-        });
-        let status = status.unwrap_or_default();
+        let status = self.status(wanted.rack, &wanted.scope).unwrap_or_default();
         let verdict = status.verdict.unwrap_or_default();
         let answered = said.is_some_and(|said| said.generation >= wanted.generation);
         let progress = self.judge(wanted, answered, said.is_some(), verdict.kind());
         let refused = progress == Progress::Refused;
         v1::ScopeProgress {
-            rack: self.keys.get(&wanted.rack).cloned().unwrap_or_else(|| wanted.rack.to_string()),
+            rack: self.key(wanted.rack),
             rack_id: wanted.rack.to_string(),
             scope: wanted.scope.clone(),
             name: wanted.name.clone(),
@@ -206,6 +253,7 @@ mod tests {
                 keys: BTreeMap::new(),
                 connected: connected.then_some(rack).into_iter().collect(),
                 said: said.into_iter().map(|said| ((rack, "dhcp/x".into()), said)).collect(),
+                refused: BTreeMap::new(),
             };
             assert_eq!(view.progress(&wanted).progress(), expected, "{wanted:?}");
         }

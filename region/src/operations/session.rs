@@ -59,6 +59,11 @@ fn open_in(tx: &mut Tx<'_>, opening: &Opening) -> Result<Opened, OperationError>
     check_epoch(tx, before, seen.epoch)?;
     let rolled_back = seen > before.generation;
     let reach = if rolled_back { begin_epoch(tx, before, seen)? } else { before };
+    let (rack, incarnation) = (opening.rack, opening.incarnation);
+    let before_it = sessions::find(tx.conn, rack)?.map(|row| row.incarnation).unwrap_or_default();
+    if before_it != incarnation.as_bytes() {
+        positions::keep_only(tx.conn, rack, [incarnation.as_bytes(), &before_it])?;
+    }
     sessions::open(
         tx.conn,
         &SessionRow {
@@ -75,7 +80,6 @@ fn open_in(tx: &mut Tx<'_>, opening: &Opening) -> Result<Opened, OperationError>
     )?;
     let key = rack::connected(tx, opening.rack, &hello.version, &opening.address)?;
     note_scopes(tx, opening.rack, &key, &statuses)?;
-    let (rack, incarnation) = (opening.rack, opening.incarnation);
     let mut recorded = FactClass::ALL.map(|class| (class, 0));
     for (class, number) in &mut recorded {
         *number = positions::load(tx.conn, Outbox { rack, incarnation, class: *class })?;
@@ -220,7 +224,11 @@ fn note_scopes(
             at: tx.now.micros(),
         };
         scopes::save_said(tx.conn, &said)?;
-        tell_verdict(tx, rack, key, status)?;
+        if before.get(&status.scope).is_none_or(|before| is_news(before, status)) {
+            let name = scopes::name(tx.conn, rack, &status.scope)?;
+            let name = name.unwrap_or_else(|| status.scope.clone());
+            tell_verdict(tx, (rack, key), (&name, status.offered), &status.verdict)?;
+        }
     }
     let listed: BTreeSet<&str> = statuses.iter().map(|status| status.scope.as_str()).collect();
     for scope in before.keys().filter(|scope| !listed.contains(scope.as_str())) {
@@ -230,33 +238,53 @@ fn note_scopes(
     Ok(())
 }
 
-fn tell_verdict(
+/// What is served beside may have changed, and the verdict not.
+fn is_news(before: &Said, status: &ScopeStatus) -> bool {
+    let before = last_word(before);
+    before.is_none_or(|old| old.offered != status.offered || old.verdict != status.verdict)
+}
+
+fn last_word(said: &Said) -> Option<ScopeStatus> {
+    let read = <v1::ScopeStatus as prost::Message>::decode(said.status.as_slice()).ok()?;
+    ScopeStatus::try_from(read).ok()
+}
+
+/// `scope` is what people call it, and the generation that the verdict is of.
+pub(crate) fn tell_verdict(
     tx: &mut Tx<'_>,
-    rack: RackId,
-    key: &str,
-    status: &ScopeStatus,
+    (rack, key): (RackId, &str),
+    (scope, at): (&str, Generation),
+    verdict: &Verdict,
 ) -> Result<(), OperationError> {
-    let name = scopes::name(tx.conn, rack, &status.scope)?;
-    let name = name.unwrap_or_else(|| status.scope.clone());
-    let at = status.offered;
-    match &status.verdict {
+    let (event, why) = match verdict {
         Verdict::Applied => {
-            tracing::info!(rack = key, scope = %name, generation = %at, "applied");
-            rack::tell(tx, "scope.applied", Some((rack, key)), &format!("{name} at {at}"))
+            tracing::info!(rack = key, scope, generation = %at, "applied");
+            ("scope.applied", String::new())
         }
         Verdict::Standby => {
-            tracing::info!(rack = key, scope = %name, generation = %at, "standing by");
-            Ok(())
+            tracing::info!(rack = key, scope, generation = %at, "standing by");
+            ("scope.standby", String::new())
         }
         Verdict::Refused { objections, reason } => {
             let mut why: Vec<String> = objections.iter().map(ToString::to_string).collect();
             why.extend(Some(reason.clone()).filter(|reason| !reason.is_empty()));
             let why = why.join("; ");
-            tracing::error!(rack = key, scope = %name, generation = %at, reason = %why, "refused");
-            let detail = format!("{name} at {at}: {why}");
-            rack::tell(tx, "scope.refused", Some((rack, key)), &detail)
+            tracing::error!(rack = key, scope, generation = %at, reason = %why, "refused");
+            ("scope.refused", format!(": {why}"))
         }
-    }
+    };
+    rack::tell(tx, event, Some((rack, key)), &format!("{scope} at {at}{why}"))
+}
+
+/// What the rack said of a scope holds again, although nothing new is sent to it.
+pub(crate) fn tell_again(tx: &mut Tx<'_>, wanted: &Wanted) -> Result<(), OperationError> {
+    let said = scopes::said_by(tx.conn, wanted.rack)?;
+    let said = said.iter().find(|said| said.scope == wanted.scope);
+    let answered = said.filter(|said| said.generation >= wanted.generation).and_then(last_word);
+    let Some(status) = answered else { return Ok(()) };
+    let key = rack::key(tx, wanted.rack)?;
+    let scope = (wanted.name.as_str(), status.offered);
+    tell_verdict(tx, (wanted.rack, &key), scope, &status.verdict)
 }
 
 /// A status that cannot be read is left out: the rack then counts as behind with that scope.
@@ -280,6 +308,16 @@ pub async fn configuration(
             Ok((newest, scopes::wanted_of(tx.conn, rack, after)?))
         })
         .await
+}
+
+/// Whether a newer stream of the rack, here or in another region, has taken the place of this one.
+pub async fn is_overtaken(
+    region: &Region,
+    rack: RackId,
+    session: Uuid,
+) -> Result<bool, OperationError> {
+    let row = region.read(&rack::actor(rack), move |tx| Ok(sessions::find(tx.conn, rack)?)).await?;
+    Ok(row.and_then(|row| row.ids()).is_some_and(|(_, newest)| newest != session))
 }
 
 /// The stream has ended. A newer one may have taken its place: then nothing has happened.

@@ -165,6 +165,7 @@ pub fn delete<R: Resource>(
     let before = show(tx.conn, &old)?;
     if !write.validate_only {
         R::delete(tx.conn, old.id)?;
+        R::forget(old.id, tx.conn)?;
         request.record(tx, &Saved { revision: old.revision + 1, ..old }, Some(&before), None)?;
     }
     Ok(())

@@ -4,7 +4,7 @@ use common::{
     RackId, Timestamp,
     report::{BootAttempt, FactClass, LeaseChanged},
 };
-use proto::v1::{self, to_rack};
+use proto::v1;
 use runtime::{backoff::Backoff, telemetry::Causes};
 use std::{
     collections::HashMap,
@@ -14,6 +14,7 @@ use std::{
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::acknowledgements::Acknowledgements;
 use crate::{
     Region,
     db::{DbError, positions::Outbox},
@@ -31,7 +32,7 @@ pub struct Batch {
     pub key: String,
     pub facts: v1::FactBatch,
     pub received: Timestamp,
-    pub replies: mpsc::Sender<to_rack::Message>,
+    pub recorded: Acknowledgements,
     /// Of its stream: a batch of it cannot be recorded, so nothing later may be either, and the stream ends.
     pub refused: CancellationToken,
 }
@@ -126,11 +127,18 @@ impl Recorder {
         }
     }
 
-    /// Until the database is there: the racks keep what is not acknowledged, so nothing is lost by waiting, but nothing may be skipped.
+    /// Until the database is there: the racks keep what is not acknowledged, so nothing is lost by waiting, but nothing may be skipped. What clashes again
+    /// and again is no matter of waiting.
     async fn attempt(&self, facts: &[Facts]) -> Result<Vec<u64>, OperationError> {
         let mut backoff = Backoff::new(FIRST_RETRY, LONGEST_RETRY);
+        let mut clashes = 0;
         loop {
             match Facts::record(&self.region, facts).await {
+                Err(OperationError::Db(DbError::Clashed(reason))) if clashes < MOST_CLASHES => {
+                    clashes += 1;
+                    tracing::warn!(batches = facts.len(), clashes, %reason, "facts not recorded yet");
+                    tokio::time::sleep(backoff.next()).await;
+                }
                 Err(error @ OperationError::Db(DbError::Away(_) | DbError::Busy)) => {
                     tracing::warn!(batches = facts.len(), error = %Causes(&error), "facts not recorded yet");
                     tokio::time::sleep(backoff.next()).await;
@@ -144,10 +152,7 @@ impl Recorder {
         metrics::counter!("hostler_facts_recorded_total").increment(count(batch) as u64);
         let lag = self.region.clock.now().micros().saturating_sub(batch.received.micros());
         metrics::histogram!("hostler_facts_lag_seconds").record(lag as f64 / 1e6);
-        let upto = v1::FactPosition { class: batch.facts.class, number };
-        let recorded = v1::FactsRecorded { upto: Some(upto) };
-        // A stream that has ended, or does not read, hears it in the next hello.
-        let _ = batch.replies.try_send(to_rack::Message::Recorded(recorded));
+        batch.recorded.note(batch.outbox.class, number);
     }
 
     async fn refuse(&mut self, batch: &Batch, facts: &Facts, error: &OperationError) {
@@ -174,6 +179,8 @@ impl Recorder {
     }
 }
 
+/// Each is five attempts already.
+const MOST_CLASHES: u32 = 3;
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LONGEST_RETRY: Duration = Duration::from_secs(5);
 

@@ -1,9 +1,11 @@
 //! The racks' door: who is let in, their streams, and what comes in over them.
 
+pub mod acknowledgements;
 pub mod boot_files;
 pub mod enrol;
 pub mod ingest;
 mod refusals;
+mod relay;
 mod revocations;
 mod session;
 
@@ -31,9 +33,10 @@ pub struct Racks {
 }
 
 impl Racks {
-    /// With the tasks that it needs: recording facts, noting refusals, cutting off racks that are revoked.
+    /// With the tasks that it needs: recording facts, noting refusals, cutting off racks that are revoked, passing on what other regions ask.
     pub fn spawn(region: &Region, signing: Signing, connections: Connections) -> Self {
         revocations::spawn(region, connections);
+        relay::spawn(region);
         Self {
             region: region.clone(),
             signing,

@@ -1,11 +1,17 @@
-//! A rack that is revoked or deleted, in this region or another, loses its connections at once: this hears it from the event log.
+//! A rack that is revoked or deleted, in this region or another, loses its connections at once, and one that opened a newer stream, in this region or
+//! another, loses the older: this hears it from the event log.
 
 use common::RackId;
+use runtime::telemetry::Causes;
 use std::time::Duration;
 
 use crate::{
-    Region, auth::identity::RackIdentity, db::certificates::Standing, events::Event,
-    listen::Connections, operations::rack,
+    Region,
+    auth::identity::RackIdentity,
+    db::certificates::Standing,
+    events::Event,
+    listen::Connections,
+    operations::{rack, session},
 };
 
 const RETRY: Duration = Duration::from_secs(1);
@@ -30,6 +36,9 @@ async fn run(region: &Region, connections: &Connections) {
                     if let Some(rack) = ended(&event) {
                         cut(region, connections, rack);
                     }
+                    if let Some(rack) = connected(&event) {
+                        end_older(region, rack).await;
+                    }
                 }
             }
             Err(error) => tracing::warn!(%error, "cannot hear which racks are revoked"),
@@ -41,6 +50,25 @@ async fn run(region: &Region, connections: &Connections) {
 fn ended(event: &Event) -> Option<RackId> {
     let ends = event.name == "rack.revoked" || event.name == "rack.deleted";
     event.object.filter(|_| ends).map(RackId::new)
+}
+
+fn connected(event: &Event) -> Option<RackId> {
+    event.object.filter(|_| event.name == "rack.connected").map(RackId::new)
+}
+
+async fn end_older(region: &Region, rack: RackId) {
+    let Some(own) = region.racks.session(rack) else { return };
+    match session::is_overtaken(region, rack, own.id).await {
+        Ok(true) => {
+            tracing::info!(%rack, "it has opened a newer stream; the older one here ends");
+            region.racks.end_stream(rack, own.id);
+        }
+        Ok(false) => {}
+        // The next look at which streams are alive finds it too.
+        Err(error) => {
+            tracing::debug!(%rack, error = %Causes(&error), "its streams were not compared");
+        }
+    }
 }
 
 fn cut(region: &Region, connections: &Connections, rack: RackId) {

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
 
-use super::{Racks, ingest::Batch, refusals::Refusal};
+use super::{Racks, acknowledgements::Acknowledgements, ingest::Batch, refusals::Refusal};
 use crate::{
     api::status,
     db::{positions::Outbox, scopes::Wanted},
@@ -28,7 +28,7 @@ const HELLO_LIMIT: Duration = Duration::from_secs(10);
 const AHEAD: usize = 4;
 /// Each asker waits for its answer, so a queue longer than this would only hold requests past their deadlines.
 const REQUESTS: usize = 64;
-/// A rack has at most 8 batches unacknowledged; one that has more waits here.
+/// A rack that asks without reading the answers waits here.
 const REPLIES: usize = 16;
 /// When the database is away as configuration changes.
 const RETRY: Duration = Duration::from_secs(1);
@@ -87,6 +87,7 @@ impl Racks {
         }
         let (requests, asked) = mpsc::channel(REQUESTS);
         let (reply, replies) = mpsc::channel(REPLIES);
+        let recorded = Acknowledgements::default();
         let end = self.region.tasks.shutdown().child_token();
         self.region.racks.enter(rack, Entry { id, requests, end: end.clone() });
         let stream = Stream {
@@ -106,6 +107,7 @@ impl Racks {
             to,
             asked,
             replies,
+            recorded: recorded.clone(),
             published,
             sent: opened.reach.generation,
             parts: opened.send.iter().flat_map(parts).collect(),
@@ -118,9 +120,15 @@ impl Racks {
         };
         let tasks = &self.region.tasks;
         tasks.spawn_brief("rack writer", writer.run(to_rack::Message::Hello(hello)));
-        tasks.spawn_brief("rack reader", stream.read(from, reply));
+        tasks.spawn_brief("rack reader", stream.read(from, Back { reply, recorded }));
         Ok(())
     }
+}
+
+/// What the reader leaves for the writer.
+struct Back {
+    reply: mpsc::Sender<to_rack::Message>,
+    recorded: Acknowledgements,
 }
 
 /// What both tasks of a stream know.
@@ -139,11 +147,7 @@ struct Stream {
 }
 
 impl Stream {
-    async fn read(
-        self,
-        mut from: Streaming<v1::FromRack>,
-        replies: mpsc::Sender<to_rack::Message>,
-    ) {
+    async fn read(self, mut from: Streaming<v1::FromRack>, back: Back) {
         loop {
             let message = tokio::select! {
                 () = self.end.cancelled() => break,
@@ -151,7 +155,7 @@ impl Stream {
                 message = from.message() => message,
             };
             let handled = match message {
-                Ok(Some(message)) => self.handle(message, &replies).await,
+                Ok(Some(message)) => self.handle(message, &back).await,
                 Ok(None) => break,
                 Err(status) => {
                     tracing::info!(rack = %self.key, reason = %status.message(), "stream lost");
@@ -173,18 +177,14 @@ impl Stream {
         }
     }
 
-    async fn handle(
-        &self,
-        message: v1::FromRack,
-        replies: &mpsc::Sender<to_rack::Message>,
-    ) -> Result<(), StreamError> {
+    async fn handle(&self, message: v1::FromRack, back: &Back) -> Result<(), StreamError> {
         match message.message {
             Some(from_rack::Message::State(state)) => {
                 session::note_state(&self.racks.region, self.rack, self.session, state).await?;
                 self.racks.region.configurations.hear();
                 Ok(())
             }
-            Some(from_rack::Message::Facts(facts)) => self.take_in(facts, replies).await,
+            Some(from_rack::Message::Facts(facts)) => self.take_in(facts, &back.recorded).await,
             Some(from_rack::Message::Answer(answer)) => {
                 self.pending.answer(answer.id, answer_from_wire(answer));
                 Ok(())
@@ -192,7 +192,7 @@ impl Stream {
             Some(from_rack::Message::Request(request)) => {
                 let why = "region answers no such question in this version".to_owned();
                 let answer = answer_to_wire(request.id, &Answer::Refused(why));
-                let sent = replies.send(to_rack::Message::Answer(answer)).await;
+                let sent = back.reply.send(to_rack::Message::Answer(answer)).await;
                 sent.map_err(|_| StreamError::Closing)
             }
             Some(from_rack::Message::Hello(_)) => Err(StreamError::SecondHello),
@@ -204,7 +204,7 @@ impl Stream {
     async fn take_in(
         &self,
         facts: v1::FactBatch,
-        replies: &mpsc::Sender<to_rack::Message>,
+        recorded: &Acknowledgements,
     ) -> Result<(), StreamError> {
         let class = class_from_wire(facts.class());
         let class = class.ok_or(StreamError::Class(facts.class))?;
@@ -213,7 +213,7 @@ impl Stream {
             key: self.key.clone(),
             facts,
             received: self.racks.region.clock.now(),
-            replies: replies.clone(),
+            recorded: recorded.clone(),
             refused: self.refused.clone(),
         };
         tokio::select! {
@@ -239,8 +239,9 @@ struct Writer {
     stream: Stream,
     to: mpsc::Sender<ToRack>,
     asked: mpsc::Receiver<Asked>,
-    /// Acknowledgements, and answers to what the rack asks.
+    /// Answers to what the rack asks.
     replies: mpsc::Receiver<to_rack::Message>,
+    recorded: Acknowledgements,
     /// Rung after each pass that stamped something.
     published: watch::Receiver<Generation>,
     /// Everything up to here is sent or in `parts`.
@@ -273,6 +274,10 @@ impl Writer {
                 () = self.to.closed() => return None,
                 asked = self.asked.recv() => return Some(self.ask(asked?)),
                 reply = self.replies.recv() => return reply,
+                (class, number) = self.recorded.next() => {
+                    let recorded = v1::FactsRecorded { upto: Some(position(class, number)) };
+                    return Some(to_rack::Message::Recorded(recorded));
+                }
                 // Taken in the branch: what stands before the arrow is evaluated even when an earlier branch is chosen, and the part would be lost.
                 () = std::future::ready(()), if !self.parts.is_empty() => {
                     return self.parts.pop_front().map(to_rack::Message::Scope);

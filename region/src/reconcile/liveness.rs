@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Context;
 use crate::{
-    db::{Conn, DbError, sessions},
+    db::{Conn, DbError, requests, sessions},
     operations::{OperationError, rack, session},
 };
 
@@ -32,6 +32,8 @@ pub async fn run(context: Context) -> Result<(), OperationError> {
             region.racks.end_stream(rack, session);
         }
     }
+    // Whoever asked ends its request at the deadline, unless it was killed before.
+    region.db.transaction(|conn: &mut Conn| requests::sweep(conn, SILENCE)).await?;
     let before = now.shifted(-i64::try_from(SILENCE.as_micros()).unwrap_or(i64::MAX));
     for (rack, session) in silent(&context, before).await? {
         tracing::warn!(%rack, "its stream was lost with the region that held it");

@@ -5,7 +5,7 @@ use common::Timestamp;
 use super::Context;
 use crate::{
     Region,
-    db::{Conn, DbError, boot_attempts, certificates, leases},
+    db::{Conn, DbError, boot_attempts, certificates, leases, rack_rows},
     events::retention::{self, Keep, STEP},
     operations::{OperationError, audit},
 };
@@ -26,8 +26,10 @@ pub async fn run(context: Context) -> Result<(), OperationError> {
     let old: Timestamp = now.shifted(-DAY);
     let sweep = move |conn: &mut Conn| -> Result<usize, DbError> { certificates::sweep(conn, old) };
     let certificates = region.db.transaction(sweep).await?;
-    if events + leases + boots + changes + certificates > 0 {
-        tracing::info!(events, leases, boots, changes, certificates, "forgot what was old");
+    let strays = region.db.transaction(rack_rows::sweep).await?;
+    let forgotten = events + leases + boots + changes + certificates + strays;
+    if forgotten > 0 {
+        tracing::info!(events, leases, boots, changes, certificates, strays, "forgot what was old");
     }
     Ok(())
 }

@@ -1,7 +1,8 @@
+use common::Id;
 use plan::Rack;
 
 use super::{Rules, resource};
-use crate::db::names::Names;
+use crate::db::{Conn, DbError, names::Names, rack_rows};
 
 resource!("rack", Rack in racks { name, note, connected, version, address, last_seen, certificate_expires, revoked });
 
@@ -10,5 +11,9 @@ impl Rules for Rack {
 
     fn key(&self, _: &Names) -> String {
         self.name.to_string()
+    }
+
+    fn forget(id: Id<Self>, conn: &mut Conn) -> Result<(), DbError> {
+        rack_rows::forget(conn, id.cast())
     }
 }

@@ -1,26 +1,32 @@
 //! What racks are told, what they answer, and how an operator learns of it.
 
-use common::Timestamp;
+use common::{Id, MacAddr, Timestamp};
 use hostler_integration_tests::fake_rack::{Scope, Stream, verdict};
+use plan::{Reservation, Subnet, dhcp::Octets};
 use proto::{
-    convert::rack_config::decode,
+    convert::rack_config::{decode, digest},
     v1::{self, Progress, VerdictKind, convergence_client::ConvergenceClient},
 };
 use region::{
-    db::{DbError, Target},
+    db::{
+        DbError, Target,
+        condition::Condition,
+        stored::{Query, Saved, Stored},
+    },
     events::{self, Cursor, NewEvent},
     operations::token,
 };
 use std::{sync::mpsc, time::Duration};
 use tokio::task::JoinSet;
 use tonic::Streaming;
+use uuid::Uuid;
 
 use super::{
     bench::{Doors, LIMIT, bearing, doors, open},
     support::on_both,
 };
 
-async fn wait(doors: &Doors, cursor: &Cursor) -> Streaming<v1::WaitProgress> {
+pub(super) async fn wait(doors: &Doors, cursor: &Cursor) -> Streaming<v1::WaitProgress> {
     let secret = token::create_admin(doors.region(), None).await.unwrap();
     let mut client = ConvergenceClient::new(doors.operators().await);
     let question = || v1::WaitRequest { cursor: cursor.to_string() };
@@ -30,7 +36,7 @@ async fn wait(doors: &Doors, cursor: &Cursor) -> Streaming<v1::WaitProgress> {
 }
 
 /// What a waiting operator sees, each scope's progress as it comes; ends when it has settled or seen `until`.
-async fn seen(
+pub(super) async fn seen(
     waiting: &mut Streaming<v1::WaitProgress>,
     until: Progress,
 ) -> Vec<v1::ScopeProgress> {
@@ -45,7 +51,7 @@ async fn seen(
     }
 }
 
-fn vlan(scope: &Scope) -> v1::DhcpVlan {
+pub(super) fn vlan(scope: &Scope) -> v1::DhcpVlan {
     decode(&scope.content).unwrap();
     let content: v1::ScopeConfig = prost::Message::decode(scope.content.as_slice()).unwrap();
     match content.scope.unwrap() {
@@ -54,17 +60,17 @@ fn vlan(scope: &Scope) -> v1::DhcpVlan {
     }
 }
 
-fn number(scope: &Scope) -> u64 {
+pub(super) fn number(scope: &Scope) -> u64 {
     scope.last.generation.unwrap().number
 }
 
-fn options(scope: &Scope) -> Vec<(String, String)> {
+pub(super) fn options(scope: &Scope) -> Vec<(String, String)> {
     let options = vlan(scope).subnets[0].options.clone();
     options.into_iter().map(|option| (option.name, option.value)).collect()
 }
 
 /// Scopes until the whole network has arrived: each change on the way may come by itself.
-async fn whole(stream: &mut Stream) -> Scope {
+pub(super) async fn whole(stream: &mut Stream) -> Scope {
     loop {
         let scope = stream.scope().await.unwrap();
         if vlan(&scope).subnets.first().is_some_and(|subnet| !subnet.ranges.is_empty()) {
@@ -158,6 +164,10 @@ async fn a_rack_is_told_what_it_has_not_and_no_more() {
         stream.answer(&again, verdict(VerdictKind::Standby)).await.unwrap();
         let last = seen(&mut waiting, Progress::Standby).await.pop().unwrap();
         assert_eq!(last.progress(), Progress::Standby);
+        doors.tells("scope.standby", "dhcp dc1/10 at ").await;
+        let hello = v1::RackHello { state: Some(stream.state()), ..rack.hello() };
+        drop(rack.connect(hello).await.unwrap());
+        assert_eq!(doors.told("scope.standby").await.len(), 1, "once for a generation");
         doors.close().await;
     })
     .await;
@@ -205,6 +215,64 @@ async fn a_rack_that_comes_from_the_future_begins_no_epoch() {
         assert_eq!(rack.connect(rack.hello()).await.unwrap().hello.epoch, own);
         let hello = v1::RackHello { epoch: now + 3600, ..rack.hello() };
         assert!(rack.connect(hello).await.unwrap().hello.epoch > now + 3600);
+        doors.close().await;
+    })
+    .await;
+}
+
+/// More than a message may be: as many reservations as a VLAN of a large site has.
+async fn crowd(doors: &Doors) {
+    doors.create("subnet", "vrf=default vlan=dc1/10 cidr=10.9.0.0/16").await;
+    let fill = doors.region().db.transaction(|conn| {
+        let subnets = Subnet::load(
+            conn,
+            Query::all(vec![Condition::equal("key", "10.9.0.0/16".to_owned())]),
+        )?;
+        for number in 0..4000_u16 {
+            let [high, low] = (number + 256).to_be_bytes();
+            let value = Reservation {
+                subnet: subnets[0].id,
+                address: [10, 9, high, low].into(),
+                mac: Some(MacAddr::new([2, 0, 0, 0, high, low])),
+                client_id: Octets::default(),
+                host_name: None,
+                next_server: None,
+                boot_file: "x".repeat(127).parse().unwrap(),
+                options: vec![format!("tz-name={}", "y".repeat(100)).parse().unwrap()],
+                note: String::new(),
+            };
+            let key = value.address.to_string();
+            let (revision, created_at, updated_at) = (1, 0, 0);
+            let id = Id::new(Uuid::now_v7());
+            Reservation::insert(conn, &Saved { id, key, revision, created_at, updated_at, value })?;
+        }
+        Ok::<_, DbError>(())
+    });
+    fill.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scope_that_is_larger_than_a_message_comes_in_parts() {
+    on_both(async |world| {
+        let doors = doors(world).await;
+        let rack = doors.rack("r1").await;
+        doors.network("r1").await;
+        let mut stream = rack.connect(rack.hello()).await.unwrap();
+        whole(&mut stream).await;
+        crowd(&doors).await;
+        let cursor = doors.update("subnet", "10.9.0.0/16", "lease_seconds=900").await;
+        let mut waiting = wait(&doors, &cursor).await;
+        let scope = loop {
+            let scope = stream.scope().await.unwrap();
+            if vlan(&scope).subnets.iter().any(|subnet| subnet.reservations.len() == 4000) {
+                break scope;
+            }
+        };
+        assert!(scope.content.len() > 1024 * 1024 && scope.parts > 2, "{} parts", scope.parts);
+        assert_eq!(digest(&scope.content).to_vec(), scope.last.digest);
+        stream.answer(&scope, verdict(VerdictKind::Applied)).await.unwrap();
+        let last = seen(&mut waiting, Progress::Applied).await.pop().unwrap();
+        assert_eq!(last.progress(), Progress::Applied);
         doors.close().await;
     })
     .await;

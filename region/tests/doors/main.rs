@@ -7,8 +7,11 @@ mod boot_files;
 mod boots;
 mod certificates;
 mod configurations;
+mod departures;
 mod facts;
 mod measures;
 #[path = "../support/mod.rs"]
 mod support;
 mod tokens;
+mod two_regions;
+mod unbuildable;

@@ -11,6 +11,7 @@ mod boot_files;
 mod database;
 mod events;
 mod leases;
+mod liveness;
 mod machines;
 mod refusals;
 mod resources;

@@ -6,7 +6,7 @@ use plan::{Lease, Rack};
 use proto::v1;
 use std::time::Duration;
 
-use super::super::{OperationError, Tx, audit, expect, find, show};
+use super::super::{OperationError, Tx, audit, expect, find, request::ask, show};
 use crate::{
     Region,
     auth::{Actor, Verb, authorise},
@@ -33,8 +33,8 @@ pub async fn release(
     let (Some(rack), Some(vlan)) = (lease.value.rack, lease.value.vlan) else {
         return Err(AskError::Unreachable.into());
     };
-    let request = Request::ReleaseLease { vlan: vlan.cast(), address: lease.value.address };
-    match region.racks.ask(rack.cast(), request, ANSWER_WITHIN).await? {
+    let asked = Request::ReleaseLease { vlan: vlan.cast(), address: lease.value.address };
+    match ask(region, rack.cast(), asked, ANSWER_WITHIN).await? {
         Answer::Done => {
             let (id, write) = (id.to_owned(), write.clone());
             region.write(actor, move |tx| note(tx, &id, &lease, &write)).await
