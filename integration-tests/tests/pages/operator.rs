@@ -78,6 +78,7 @@ fn changes_dns_servers(desk: &mut Desk) -> anyhow::Result<()> {
     desk.centre.racks[0].process()?.signal(Signal::SIGSTOP)?;
     page.press("Apply change")?;
     page.sees(".badge", "pending: generation")?;
+    page.sees(".badge", "on 1 of 2 racks")?;
     desk.remember_the_page()?;
     desk.centre.racks[0].process()?.signal(Signal::SIGCONT)?;
     page.sees(".badge", "on 2 of 2 racks")?;

@@ -5,6 +5,7 @@ use axum::{
     http::HeaderMap,
     response::sse::{Event, KeepAlive, Sse},
 };
+use common::Generation;
 use std::{
     collections::BTreeSet,
     convert::Infallible,
@@ -14,7 +15,10 @@ use std::{
     },
     time::Duration,
 };
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{
+    sync::{mpsc, watch},
+    time::Instant,
+};
 use tokio_stream::{Stream, wrappers::ReceiverStream};
 
 use super::{Console, Fault, query::Query, visitor::Visitor};
@@ -76,7 +80,12 @@ pub(super) async fn events(
     let topics = query.get("topics").split(',').filter(|kind| may_see(&visitor.actor, kind));
     let topics = topics.map(str::to_owned).collect();
     let (to, from) = mpsc::channel(AHEAD);
-    let page = Page { follower, topics, cursor, seat: console.audience.enter() };
+    let (mut stamped, verdicts) =
+        (region.configurations.published(), region.configurations.verdicts());
+    // Of what came between the page and this stream nothing tells, unlike of events.
+    stamped.mark_changed();
+    let seat = console.audience.enter();
+    let page = Page { follower, topics, cursor, seat, stamped, verdicts };
     let shutdown = region.tasks.shutdown();
     region.tasks.spawn_brief("console live", async move {
         tokio::select! {
@@ -88,7 +97,10 @@ pub(super) async fn events(
     Ok(Sse::new(ReceiverStream::new(from)).keep_alive(KeepAlive::default()))
 }
 
-/// What changed: a kind of resource, else what the event's name begins with, which is "scope" when a rack says how far it is.
+/// What a page asks for that shows how far racks are; events of that begin with it.
+const SCOPES: &str = "scope";
+
+/// What changed: a kind of resource, else what the event's name begins with.
 fn topic(event: &events::Event) -> &str {
     match event.kind.as_str() {
         "" => event.name.split('.').next().unwrap_or_default(),
@@ -103,6 +115,14 @@ struct Page {
     /// Of the newest change that it was told of.
     cursor: String,
     seat: Seat,
+    /// What region wants of racks, and what they say of it: no event tells of the one, and not always of the other.
+    stamped: watch::Receiver<Generation>,
+    verdicts: watch::Receiver<u64>,
+}
+
+enum News {
+    Event(Arc<events::Event>),
+    Scopes,
 }
 
 impl Page {
@@ -140,23 +160,38 @@ impl Page {
     async fn gather(&mut self, changed: &mut BTreeSet<String>) -> Result<(), FollowError> {
         let mut until: Option<Instant> = None;
         loop {
-            let event = match until {
-                None => self.follower.next().await?,
-                Some(until) => match tokio::time::timeout_at(until, self.follower.next()).await {
-                    Ok(event) => event?,
+            let news = match until {
+                None => self.news().await?,
+                Some(until) => match tokio::time::timeout_at(until, self.news()).await {
+                    Ok(news) => news?,
                     Err(_) => return Ok(()),
                 },
             };
-            let kind = match topic(&event) {
-                topic if self.topics.contains(topic) => topic,
-                _ if self.topics.contains("event") => "event",
-                _ => continue,
+            let kind = match &news {
+                News::Scopes => SCOPES,
+                News::Event(event) => match topic(event) {
+                    topic if self.topics.contains(topic) => topic,
+                    _ if self.topics.contains("event") => "event",
+                    _ => continue,
+                },
             };
             if !changed.contains(kind) {
                 changed.insert(kind.to_owned());
             }
-            self.cursor = event.cursor.to_string();
+            if let News::Event(event) = &news {
+                self.cursor = event.cursor.to_string();
+            }
             until.get_or_insert_with(|| Instant::now() + self.seat.pace());
+        }
+    }
+
+    /// May be dropped and called again.
+    async fn news(&mut self) -> Result<News, FollowError> {
+        let scopes = self.topics.contains(SCOPES);
+        tokio::select! {
+            event = self.follower.next() => event.map(News::Event),
+            Ok(()) = self.stamped.changed(), if scopes => Ok(News::Scopes),
+            Ok(()) = self.verdicts.changed(), if scopes => Ok(News::Scopes),
         }
     }
 }
