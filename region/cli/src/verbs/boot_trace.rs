@@ -36,7 +36,7 @@ pub(crate) async fn run(noun: &str, arguments: &ArgMatches) -> anyhow::Result<Ex
             }
             _ => Some(client.get(kind, &id).await?),
         };
-        if item != shown {
+        if shown.as_ref() != Some(&item) {
             let text = match &item {
                 None => never_booted(watch, &id)?,
                 Some(item) if !for_people => shape.one(item)?,
@@ -44,7 +44,7 @@ pub(crate) async fn run(noun: &str, arguments: &ArgMatches) -> anyhow::Result<Ex
             };
             let between = if shown.is_some() { "\n" } else { "" };
             shape.screen.print(&format!("{between}{text}"))?;
-            shown = item;
+            shown = Some(item);
         }
         if !watch {
             return Ok(Exit::Done);
