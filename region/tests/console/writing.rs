@@ -135,3 +135,36 @@ async fn a_secret_is_told_once() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_is_made_with_its_address_and_found_by_it() {
+    on_both(async |world| {
+        let mut browser = world.signed_in("operator").await;
+        let blank = browser.get("/machines?do=create").await;
+        assert_eq!((blank.input("mac"), blank.status), (String::new(), StatusCode::OK));
+        let typed = "name=n1&mac=52-54-00-12-34-56&architecture=uefi-x64";
+        let answer = browser.post("/machines?do=create", typed).await;
+        assert_eq!(answer.leads_to(), "/machines/n1", "{}", answer.body);
+        // It is not asked for again: an interface is changed by itself.
+        let form = browser.get("/machines/n1?do=update").await.body;
+        assert!(form.contains("name=\"architecture\"") && !form.contains("name=\"mac\""), "{form}");
+        let answer = browser.post("/machines?do=create", "name=n2&mac=52:54:00:12:34:56").await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert!(answer.body.contains("is n1/eth0&#39;s already"), "{}", answer.body);
+        assert_eq!((answer.input("name"), answer.input("mac").len()), ("n2".into(), 17));
+        let found = browser.get("/find?q=525400123456").await;
+        assert_eq!(found.leads_to(), "/machines/n1", "{}", found.body);
+        let typed = "name=shell&target=script&script=%23!ipxe%0D%0Ashell%0D%0A";
+        let answer = browser.post("/boot-profiles?do=create", typed).await;
+        assert_eq!(answer.leads_to(), "/boot-profiles/shell", "{}", answer.body);
+        let shown = browser.get("/boot-profiles/shell?do=update").await.body;
+        assert!(shown.contains("#!ipxe\nshell"), "{shown}");
+        for page in ["/machines", "/interfaces", "/boot-profiles", "/boot-defaults", "/boot-files"]
+        {
+            let answer = browser.get(page).await;
+            assert_eq!(answer.status, StatusCode::OK, "{page}");
+            assert!(answer.body.contains("href=\"/machines\""), "{}", answer.body);
+        }
+    })
+    .await;
+}
