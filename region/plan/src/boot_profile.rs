@@ -257,69 +257,71 @@ mod tests {
         paths.split_whitespace().map(|path| path.parse().unwrap()).collect()
     }
 
+    type Row = (
+        Target,
+        &'static [(&'static str, &'static str)],
+        &'static [(&'static str, &'static str, &'static str)],
+    );
+
+    const PATH: &str = "must be a path such as";
+
+    /// A target and fields, and what is said against them.
+    const OBJECTIONS: &[Row] = &[
+        (Target::LocalDisk, &[], &[]),
+        (
+            Target::LocalDisk,
+            &[("script", "#!ipxe\nexit"), ("kernel", "d/k"), ("command_line", "x")],
+            &[
+                ("script", "#!ipxe", "must be empty unless the target is script"),
+                ("kernel", "d/k", "must be empty unless the target is kernel"),
+                ("command_line", "x", "must be empty unless the target is kernel"),
+            ],
+        ),
+        (Target::Script, &[], &[("script", "", "must be given where the target is script")]),
+        (Target::Kernel, &[], &[("kernel", "", "must be given where the target is kernel")]),
+        (Target::Kernel, &[("kernel", "d/k"), ("initrds", "d/i"), ("command_line", "a b")], &[]),
+        (
+            Target::Kernel,
+            &[("kernel", "d/x"), ("initrds", "d/y"), ("command_line", "a\nb")],
+            &[
+                ("command_line", "a", "must be one line"),
+                ("kernel", "d/x", "is no boot file;"),
+                ("initrds", "d/y", "is no boot file;"),
+            ],
+        ),
+        (
+            Target::Kernel,
+            &[("kernel", "d/{arch}/k"), ("initrds", "d/{arch}/i")],
+            &[("initrds", "d/{arch}/i", "lacks d/uefi-arm64/i")],
+        ),
+        (
+            Target::Kernel,
+            &[("kernel", "x/{arch}/k"), ("initrds", "d/{arch}/i")],
+            &[("kernel", "x/{arch}/k", "is no boot file for any architecture;")],
+        ),
+        (Target::Kernel, &[("kernel", "{mac-hyphens}/k"), ("initrds", "{name}")], &[]),
+        (
+            Target::Kernel,
+            &[("kernel", "{mac}/k"), ("initrds", "{url}/i"), ("initrds", "/d/i")],
+            &[("kernel", "{mac}/k", PATH), ("initrds", "{url}/i", PATH), ("initrds", "/d/i", PATH)],
+        ),
+        (
+            Target::LocalDisk,
+            &[("loaders", "bios=l"), ("loaders", "bios=d/k"), ("loaders", "s390x=y")],
+            &[
+                ("loaders", "bios=d/k", "is a second loader of bios"),
+                ("loaders", "s390x=y", "names y, which is no boot file;"),
+            ],
+        ),
+    ];
+
     #[test]
     fn every_objection_to_a_profile() {
         let there = files("l d/k d/i d/uefi-x64/k d/uefi-arm64/k d/uefi-x64/i");
-        const PATH: &str = "must be a path such as";
-        for (target, fields, expected) in [
-            (Target::LocalDisk, &[][..], &[][..]),
-            (
-                Target::LocalDisk,
-                &[("script", "#!ipxe\nexit"), ("kernel", "d/k"), ("command_line", "x")],
-                &[
-                    ("script", "#!ipxe", "must be empty unless the target is script"),
-                    ("kernel", "d/k", "must be empty unless the target is kernel"),
-                    ("command_line", "x", "must be empty unless the target is kernel"),
-                ],
-            ),
-            (Target::Script, &[], &[("script", "", "must be given where the target is script")]),
-            (Target::Kernel, &[], &[("kernel", "", "must be given where the target is kernel")]),
-            (
-                Target::Kernel,
-                &[("kernel", "d/k"), ("initrds", "d/i"), ("command_line", "a b")],
-                &[],
-            ),
-            (
-                Target::Kernel,
-                &[("kernel", "d/x"), ("initrds", "d/y"), ("command_line", "a\nb")],
-                &[
-                    ("command_line", "a", "must be one line"),
-                    ("kernel", "d/x", "is no boot file;"),
-                    ("initrds", "d/y", "is no boot file;"),
-                ],
-            ),
-            (
-                Target::Kernel,
-                &[("kernel", "d/{arch}/k"), ("initrds", "d/{arch}/i")],
-                &[("initrds", "d/{arch}/i", "lacks d/uefi-arm64/i")],
-            ),
-            (
-                Target::Kernel,
-                &[("kernel", "x/{arch}/k"), ("initrds", "d/{arch}/i")],
-                &[("kernel", "x/{arch}/k", "is no boot file for any architecture;")],
-            ),
-            (Target::Kernel, &[("kernel", "{mac-hyphens}/k"), ("initrds", "{name}")], &[]),
-            (
-                Target::Kernel,
-                &[("kernel", "{mac}/k"), ("initrds", "{url}/i"), ("initrds", "/d/i")],
-                &[
-                    ("kernel", "{mac}/k", PATH),
-                    ("initrds", "{url}/i", PATH),
-                    ("initrds", "/d/i", PATH),
-                ],
-            ),
-            (
-                Target::LocalDisk,
-                &[("loaders", "bios=l"), ("loaders", "bios=d/k"), ("loaders", "s390x=y")],
-                &[
-                    ("loaders", "bios=d/k", "is a second loader of bios"),
-                    ("loaders", "s390x=y", "names y, which is no boot file;"),
-                ],
-            ),
-        ] {
-            let objections = judge(&profile(target, fields), &there);
+        for (target, fields, expected) in OBJECTIONS {
+            let objections = judge(&profile(*target, fields), &there);
             assert_eq!(objections.len(), expected.len(), "{fields:?}: {objections:?}");
-            for (one, (field, value, rule)) in objections.iter().zip(expected) {
+            for (one, (field, value, rule)) in objections.iter().zip(*expected) {
                 assert_eq!((one.field.as_str(), one.value.as_str()), (*field, *value));
                 assert!(one.rule.starts_with(rule), "{fields:?}: {one:?}");
             }

@@ -9,6 +9,7 @@ mod certificates;
 mod configurations;
 mod departures;
 mod facts;
+mod machines;
 mod measures;
 #[path = "../support/mod.rs"]
 mod support;
