@@ -32,7 +32,6 @@ fn bios_boots_by_tftp_and_then_by_http() -> anyhow::Result<()> {
 }
 
 #[test]
-#[ignore = "the lab's OVMF goes to its shell without looking at its network card"]
 fn uefi_boots_by_pxe() -> anyhow::Result<()> {
     let Some(stage) = Stage::set("bpx", Firmware::Uefi)? else { return Ok(()) };
     let _rack = stage.rack(&UEFI)?;
@@ -43,7 +42,6 @@ fn uefi_boots_by_pxe() -> anyhow::Result<()> {
 }
 
 #[test]
-#[ignore = "the lab's OVMF goes to its shell without looking at its network card"]
 fn uefi_boots_by_http() -> anyhow::Result<()> {
     let Some(stage) = Stage::set("bht", Firmware::UefiHttp)? else { return Ok(()) };
     let _rack = stage.rack(&UEFI)?;
