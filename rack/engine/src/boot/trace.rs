@@ -135,7 +135,7 @@ impl Trace {
             let goes_on =
                 self.attempts.get(&key).is_some_and(|known| known.goes_on_with(client, now));
             if !goes_on {
-                self.begin(key, client, now);
+                self.begin(key, client, config, now);
             }
         }
         if let Seen::Bound { address } = sighting.seen
@@ -209,8 +209,8 @@ impl Trace {
         known.or_else(by_mac).or_else(by_address).copied()
     }
 
-    fn begin(&mut self, key: Key, client: BootClient, now: Timestamp) {
-        self.change(key, now, Attempt::begin_anew);
+    fn begin(&mut self, key: Key, client: BootClient, config: Option<&BootConfig>, now: Timestamp) {
+        self.change(key, now, |attempt| attempt.begin_anew(config));
         if self.attempts.len() >= ATTEMPTS && !self.attempts.contains_key(&key) {
             let oldest = self.attempts.iter().min_by_key(|(_, attempt)| attempt.last());
             if let Some(oldest) = oldest.map(|(key, _)| *key) {

@@ -260,12 +260,12 @@ impl Attempt {
         Change::Stage
     }
 
-    /// Its machine was switched on again.
-    pub(super) fn begin_anew(&mut self) -> Change {
+    /// Its machine was switched on again, or its firmware gave up and tries the next way to boot.
+    pub(super) fn begin_anew(&mut self, config: Option<&BootConfig>) -> Change {
         if !self.is_running() {
             return Change::Nothing;
         }
-        let cause = self.failure.take().unwrap_or_else(|| "the machine began anew".into());
+        let cause = format!("the machine began anew: {}", stall::cause(self, config));
         self.known.outcome = BootOutcome::Stalled { cause };
         Change::Stage
     }

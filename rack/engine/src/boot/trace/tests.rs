@@ -87,6 +87,7 @@ impl World {
         let loader = || Answered::Loader(LOADER.into());
         let seen = match verb {
             "pxe" => asked(BootClient::Pxe, loader()),
+            "http" => asked(BootClient::Http, loader()),
             "ipxe" => asked(BootClient::Ipxe, Answered::Loader("http://r/boot/script".into())),
             "no-loader" => asked(BootClient::Pxe, Answered::NoLoader),
             "bound" => Seen::Bound { address: PEER },
@@ -232,8 +233,17 @@ const ROWS: &[Row] = &[
         1,
         "pxe; bound; done ipxe/snponly.efi; pxe; bound; done ipxe/snponly.efi; system",
         &[
-            "discover offer loaded | the machine began anew",
+            "discover offer loaded | the machine began anew: its loader was downloaded and never went on: Secure Boot refused it, or it is not for this architecture (uefi-x64)",
             "discover offer loaded system | finished",
+        ],
+    ),
+    (
+        "PXE is answered by somebody else, and then it tries HTTP",
+        1,
+        "pxe; +20; http; bound; get ipxe/snponly.efi; done ipxe/snponly.efi; ipxe; done script; system",
+        &[
+            "discover offer | the machine began anew: it never asked for its loader: it chose another server, or its TFTP or HTTP requests do not arrive",
+            "discover offer loader:0 loaded script system | finished",
         ],
     ),
     (
