@@ -88,11 +88,11 @@ impl Firmware {
             command.args(["-drive", &flash("", &own.display().to_string())]);
         }
         self.configure(&mut command);
-        // UEFI brings a driver for virtio alone, any other card's comes in its ROM. Without a ROM the firmware's own network stack is used.
-        let card = if self == Self::Bios { "e1000" } else { "virtio-net-pci,romfile=" };
+        // UEFI and Debian's kernel for clouds have drivers for virtio, and for hardly another card. Without a ROM UEFI's own network stack is used.
+        let rom = if self == Self::Bios { "" } else { ",romfile=" };
         let mac = machine.mac;
         command.args(["-netdev", &format!("tap,id=n0,ifname={tap},script=no,downscript=no")]);
-        command.args(["-device", &format!("{card},netdev=n0,mac={mac},bootindex=1")]);
+        command.args(["-device", &format!("virtio-net-pci,netdev=n0,mac={mac},bootindex=1{rom}")]);
         command.args(["-uuid", machine.uuid, "-m", "512", "-no-reboot", "-display", "none"]);
         command
             .args(["-smbios", &format!("type=1,serial={},uuid={}", machine.serial, machine.uuid)]);

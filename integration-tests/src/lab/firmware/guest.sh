@@ -19,8 +19,8 @@ for library in $(ldd "$root/bin/busybox" | grep -o '/[^ ]*'); do
   cp -L "$library" "$root$library"
 done
 depmod -b kernel "$version"
-for module in virtio_pci virtio_net e1000 af_packet; do
-  modprobe -d kernel -S "$version" --show-depends "$module" 2>/dev/null | awk '$1 == "insmod" { print $2 }'
+for module in virtio_pci virtio_net af_packet; do
+  modprobe -d kernel -S "$version" --show-depends "$module" | awk '$1 == "insmod" { print $2 }'
 done | awk '!seen[$0]++' | while read -r file; do
   cp "$file" "$root/modules/"
   basename "$file" >>"$root/modules/order"
