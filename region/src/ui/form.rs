@@ -189,6 +189,14 @@ fn as_typed(field: &Field, item: &DynamicMessage) -> String {
     }
 }
 
+/// What of a form its person changed: the rest of it, as it was `opened`, must not take back what somebody else saved meanwhile.
+pub(super) fn changed(kind: &Kind, typed: &Typed, opened: &DynamicMessage) -> Typed {
+    typed.without(|name, text| {
+        let mut fields = kind.settable();
+        fields.any(|field| field.name == name && as_typed(field, opened) == text)
+    })
+}
+
 /// A form as a message, and the fields that it has.
 pub(super) fn message(
     kind: &Kind,

@@ -50,7 +50,7 @@ pub(super) fn shown(kind: &Kind, change: &audit::Change, now: Timestamp) -> Chan
     }
 }
 
-fn message(kind: &Kind, bytes: &[u8]) -> Option<DynamicMessage> {
+pub(super) fn message(kind: &Kind, bytes: &[u8]) -> Option<DynamicMessage> {
     if bytes.is_empty() {
         return None;
     }

@@ -99,6 +99,12 @@ impl Typed {
         self.0.get(name).map(String::as_str)
     }
 
+    /// Without the fields of which `gone` says so.
+    pub(super) fn without(&self, gone: impl Fn(&str, &str) -> bool) -> Self {
+        let kept = self.0.iter().filter(|(name, text)| !gone(name, text));
+        Self(kept.map(|(name, text)| (name.clone(), text.clone())).collect())
+    }
+
     pub(super) fn word(&self, name: &str) -> &str {
         self.get(name).unwrap_or_default()
     }

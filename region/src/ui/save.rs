@@ -131,18 +131,21 @@ impl Sent {
             return Err(error.into());
         };
         let item = self.current(key).await?;
-        let moved = Some(self.moved(&item, expected, actual).await?);
-        let (resource, typed) = (self.resource, &self.typed);
+        let (moved, opened) = self.moved(&item, expected, actual).await?;
+        let (resource, moved) = (self.resource, Some(moved));
+        let changed = opened.map(|opened| form::changed(resource.kind(), &self.typed, &opened));
+        let typed = changed.as_ref().unwrap_or(&self.typed);
         let draft = Draft { resource, item: Some(&item), typed, objections: &[], moved };
         form::show(&self.console, &self.visitor, draft).await
     }
 
+    /// What was changed since revision `expected`, and how it was then; none where the trail does not go back so far.
     async fn moved(
         &self,
         item: &DynamicMessage,
         expected: i64,
         actual: i64,
-    ) -> Result<Moved, Fault> {
+    ) -> Result<(Moved, Option<DynamicMessage>), Fault> {
         let object = meta(item, "id").parse().unwrap_or_default();
         let missed = actual.saturating_sub(expected).max(1);
         let read = self
@@ -155,7 +158,9 @@ impl Sent {
         let shown = changes.iter().map(|change| history::shown(kind, change, now));
         let by = changes.first().map(|change| change.actor.clone()).unwrap_or_default();
         let lines: Vec<Line> = shown.flat_map(|change| change.lines).collect();
-        Ok(Moved { expected, actual, by, lines })
+        let first = changes.last().and_then(|change| history::message(kind, &change.before));
+        let opened = first.filter(|first| meta(first, "revision") == expected.to_string());
+        Ok((Moved { expected, actual, by, lines }, opened))
     }
 
     /// Back from the preview, with what was typed.

@@ -79,6 +79,13 @@ async fn a_change_is_previewed_then_applied_and_refused_when_another_came_first(
             assert_eq!(answer.input("dns_servers"), "192.0.2.54");
             assert_eq!(answer.input("revision"), (revision.parse::<i64>().unwrap() + 1).to_string());
         }
+        // What was not touched is what is saved now: the next try must not take it back.
+        let untouched = format!("dns_servers={}", blank.input("dns_servers"));
+        let late = late.replace("dns_servers=192.0.2.54", &untouched).replace("10.0.0.1", "10.0.0.2");
+        let answer = browser.post(&format!("{page}?do=preview"), &late).await;
+        assert_eq!(answer.status, StatusCode::CONFLICT);
+        assert_eq!(answer.input("dns_servers"), "192.0.2.53");
+        assert_eq!(answer.input("gateway"), "10.0.0.2");
     })
     .await;
 }
