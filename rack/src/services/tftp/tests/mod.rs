@@ -111,7 +111,7 @@ async fn every_size_arrives_whole_on_any_terms() {
             assert_eq!(stage.ending().await, Step::Done { sent: size }, "{path} by {options:?}");
         }
     }
-    assert_eq!(stage.service.open(), 0);
+    stage.until_open(0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
