@@ -134,5 +134,5 @@ async fn a_certificate_is_judged_by_the_clock_that_was_handed_in() {
     let (target, told) = serve_by(&past, ours.sign(REGION_NAME), clients).await;
     let _ = attempt(&target, trust, Some(ours.sign("rack"))).await;
     let refused = told.await.unwrap().map(drop);
-    assert!(has(&refused, &"NotValidYet"), "{refused:?}");
+    assert!(has(&refused, &"not valid yet"), "{refused:?}");
 }
