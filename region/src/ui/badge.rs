@@ -47,7 +47,15 @@ impl Badge {
 
     /// Of the racks that serve a VLAN; None: none is asked to.
     pub(super) fn of_vlan(tx: &mut Tx<'_>, vlan: &str) -> Result<Option<Self>, OperationError> {
-        let name = format!("dhcp {vlan}");
+        Self::of_scope(tx, &format!("dhcp {vlan}"))
+    }
+
+    /// Of the racks that tell machines what to boot; None: none does.
+    pub(super) fn of_boots(tx: &mut Tx<'_>) -> Result<Option<Self>, OperationError> {
+        Self::of_scope(tx, "boot")
+    }
+
+    fn of_scope(tx: &mut Tx<'_>, name: &str) -> Result<Option<Self>, OperationError> {
         let mut scopes = Vec::new();
         for scope in convergence::scopes(tx)?.into_iter().filter(|own| own.name == name) {
             let rack = super::resource("rack").get(tx, &scope.rack_id)?;

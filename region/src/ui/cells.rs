@@ -54,6 +54,9 @@ impl HtmlSafe for Tone {}
 /// Words that are states, wherever they stand.
 const STATES: &[(&str, Tone)] = &[
     ("bound", Tone::Ok),
+    ("finished", Tone::Ok),
+    ("running", Tone::Info),
+    ("stalled", Tone::Warn),
     ("offered", Tone::Info),
     ("released", Tone::Off),
     ("expired", Tone::Off),
@@ -110,6 +113,11 @@ pub(super) fn page_of(noun: &str, key: &str) -> String {
 pub(super) fn key(kind: &Kind, item: &DynamicMessage) -> Cell {
     let key = describe::meta(item, "key");
     let page = page_of(&kind.noun, &key);
+    let key = match kind.noun.as_str() {
+        // When it was stands beside it.
+        "boot-attempt" => key.split('@').next().unwrap_or_default().to_owned(),
+        _ => key,
+    };
     if key.contains(|letter: char| letter.is_ascii_digit()) {
         Cell::CodeLink(page, key)
     } else {

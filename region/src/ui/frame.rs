@@ -52,7 +52,17 @@ pub(super) struct Place {
 const NAVIGATION: &[(&str, &[&str])] = &[
     ("", &["", "events"]),
     ("Network", &["fabrics", "vlans", "subnets", "ranges", "reservations", "leases", "vrfs"]),
-    ("Machines", &["machines", "interfaces", "boot-profiles", "boot-files", "boot-defaults"]),
+    (
+        "Machines",
+        &[
+            "machines",
+            "interfaces",
+            "boot-attempts",
+            "boot-profiles",
+            "boot-files",
+            "boot-defaults",
+        ],
+    ),
     ("Edge", &["racks", "rack-tokens"]),
     ("Access", &["users", "tokens", "audit"]),
     ("Region", &["system"]),

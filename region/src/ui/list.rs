@@ -3,10 +3,11 @@
 use askama::Template;
 use axum::response::{IntoResponse, Redirect, Response};
 use common::Objection;
+use prost_reflect::DynamicMessage;
 use proto::describe::Kind;
 
 use super::{
-    Console, Fault,
+    Console, Fault, boots,
     export::{self, Format},
     frame::{self, Frame},
     query::Query,
@@ -31,6 +32,7 @@ struct ListPage {
     filter: String,
     example: String,
     hidden: Vec<(String, String)>,
+    chips: Vec<(&'static str, String, bool)>,
     choices: Vec<Choice>,
     csv: String,
     json: String,
@@ -45,6 +47,26 @@ struct ListPage {
     create_command: String,
 }
 
+/// What the list of a kind has beside what every list has.
+#[derive(Clone, Copy)]
+pub(super) struct Manner {
+    /// The filters that are asked for most: what they are called, and how they are typed.
+    pub(super) chips: &'static [(&'static str, &'static str)],
+    /// While the address asks for none.
+    pub(super) order: &'static str,
+    /// What else its rows say.
+    pub(super) finish: fn(&Visitor, &mut Table, &[DynamicMessage]),
+}
+
+const PLAIN: Manner = Manner { chips: &[], order: "", finish: |_, _, _| {} };
+
+fn manner(kind: &Kind) -> Manner {
+    match kind.noun.as_str() {
+        "boot-attempt" => boots::MANNER,
+        _ => PLAIN,
+    }
+}
+
 pub(super) async fn show(
     console: Console,
     visitor: Visitor,
@@ -57,6 +79,8 @@ pub(super) async fn show(
     if let Some(narrowed) = narrowed(&query) {
         return Ok(Redirect::to(&narrowed).into_response());
     }
+    let manner = manner(resource.kind());
+    let query = query.or("sort", manner.order);
     let request = table::request(&query);
     let read = console.region.read(&visitor.actor, move |tx| {
         let cursor = events::now(tx.conn)?;
@@ -73,8 +97,15 @@ pub(super) async fn show(
         .command(command(kind, &query))
         .live(&[&kind.noun], cursor);
     let may_create = kind.has("Create") && frame::may(&visitor, Verb::Create, &kind.noun);
+    let mut table = table::table(resource, &query, &page, now);
+    (manner.finish)(&visitor, &mut table, &page.items);
+    let chip = |(name, filter): &(&'static str, &str)| {
+        let link = query.with(&[("filter", filter), ("after", "")]);
+        (*name, link, query.get("filter") == *filter)
+    };
     frame::render(&ListPage {
         frame,
+        chips: manner.chips.iter().map(chip).collect(),
         about: kind.about.clone(),
         singular: words::noun(&kind.noun),
         plural: words::noun(&kind.plural),
@@ -91,7 +122,7 @@ pub(super) async fn show(
         operators: OPERATORS,
         carried: query.except(&["after", "field", "is", "value"]),
         objections,
-        table: table::table(resource, &query, &page, now),
+        table,
         create_command: create_command(kind),
     })
 }

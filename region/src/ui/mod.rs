@@ -3,6 +3,7 @@
 mod actions;
 mod assets;
 mod badge;
+mod boots;
 #[expect(unused_qualifications, reason = "askama writes some for an enum")]
 mod cells;
 mod dashboard;
@@ -17,6 +18,7 @@ mod guard;
 mod history;
 mod list;
 mod live;
+mod machines;
 mod map;
 mod options;
 mod own;
@@ -31,6 +33,7 @@ mod table;
 mod tally;
 mod trail;
 mod visitor;
+mod waterfall;
 mod words;
 
 use axum::{
@@ -151,6 +154,8 @@ async fn detail_or_edit(asked: Asked) -> Result<Response, Fault> {
         return match noun {
             "subnet" => subnet::show(console, visitor, query, key).await,
             "rack" => racks::detail(console, visitor, query, (resource, key)).await,
+            "machine" => machines::show(console, visitor, query, key).await,
+            "boot-attempt" => boots::detail(console, visitor, key).await,
             _ => detail::show(console, visitor, query, (resource, key)).await,
         };
     }

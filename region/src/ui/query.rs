@@ -38,6 +38,14 @@ impl Query {
         found.map_or("", |(_, value)| value)
     }
 
+    /// With this where the address says nothing of it.
+    pub(super) fn or(mut self, name: &str, value: &str) -> Self {
+        if self.get(name).is_empty() && !value.is_empty() {
+            self.pairs.push((name.into(), value.into()));
+        }
+        self
+    }
+
     pub(super) fn all(&self, name: &str) -> Vec<&str> {
         let found = self.pairs.iter().filter(|(other, _)| other == name);
         found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty()).collect()

@@ -107,6 +107,7 @@ pub(super) fn table(
 pub(super) fn key_label(kind: &Kind) -> String {
     let field = match kind.noun.as_str() {
         "lease" | "reservation" => "address",
+        "boot-attempt" => "mac",
         "subnet" => "cidr",
         _ => "name",
     };
@@ -153,7 +154,11 @@ pub(super) fn repeats_key(kind: &Kind, field: &Field) -> bool {
     field.name == "name"
         || matches!(
             (kind.noun.as_str(), field.name.as_str()),
-            ("lease" | "reservation", "address") | ("subnet", "cidr") | ("event", "key")
+            ("lease" | "reservation", "address")
+                | ("subnet", "cidr")
+                | ("event", "key")
+                // Why it stalled stands below its row.
+                | ("boot-attempt", "mac" | "cause")
         )
 }
 

@@ -6,6 +6,8 @@ use time::{OffsetDateTime, format_description::BorrowedFormatItem, macros::forma
 
 /// What the field's standard terms are, where a name in the contract is not yet one.
 const TERMS: &[(&str, &str)] = &[
+    ("boot-attempt", "Boot"),
+    ("boot-attempts", "Boots"),
     ("boot_file", "Boot file"),
     ("disabled_boot_architectures", "Not booted here"),
     ("cidr", "Prefix"),
@@ -151,6 +153,34 @@ pub(super) fn span(seconds: i64) -> String {
     format!("{} {name}", seconds / length)
 }
 
+/// `310 ms`, `4.1 s`, `3 min 20 s`: what somebody waits for.
+pub(super) fn took(micros: i64) -> String {
+    let (millis, seconds) = (micros.max(0) / 1000, micros.max(0) / 1_000_000);
+    match seconds {
+        0 => format!("{millis} ms"),
+        1..120 => format!("{seconds}.{} s", millis % 1000 / 100),
+        _ => format!("{} min {} s", seconds / 60, seconds % 60),
+    }
+}
+
+/// `14.2 MiB`
+pub(super) fn bytes(count: u64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    if count < 1024 {
+        return format!("{count} B");
+    }
+    let mut size = count as f64 / 1024.0;
+    let mut units = UNITS.into_iter();
+    let mut unit = units.next().unwrap_or_default();
+    for larger in units {
+        if size < 1024.0 {
+            break;
+        }
+        (size, unit) = (size / 1024.0, larger);
+    }
+    format!("{size:.1} {unit}")
+}
+
 fn utc(at: Timestamp) -> OffsetDateTime {
     // Beyond the year 9999 nothing is stored.
     OffsetDateTime::from_unix_timestamp(at.seconds()).unwrap_or(OffsetDateTime::UNIX_EPOCH)
@@ -206,6 +236,28 @@ mod tests {
     fn a_word_of_a_shell_stays_one() {
         for (text, expected) in [("a=b", "'a=b'"), ("", "''"), ("it's; rm x", r"'it'\''s; rm x'")] {
             assert_eq!(shell(text), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_waited_for_and_sent_is_said_in_its_own_unit() {
+        for (micros, expected) in [
+            (-5, "0 ms"),
+            (310_999, "310 ms"),
+            (4_190_000, "4.1 s"),
+            (119_999_999, "119.9 s"),
+            (200_000_000, "3 min 20 s"),
+        ] {
+            assert_eq!(took(micros), expected);
+        }
+        for (count, expected) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1024, "1.0 KiB"),
+            (14_889_779, "14.2 MiB"),
+            (u64::MAX, "16777216.0 TiB"),
+        ] {
+            assert_eq!(bytes(count), expected);
         }
     }
 

@@ -1,6 +1,7 @@
 //! The console as a browser meets it: who gets in, what may be written and from where, what a page shows.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends there")]
 
+mod boots;
 mod browser;
 mod live;
 mod pages;

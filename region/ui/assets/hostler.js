@@ -213,6 +213,8 @@
   document.addEventListener('click', e => { if (e.target.closest('[data-pause]')) pause(); });
   document.addEventListener('visibilitychange', () => { if (!document.hidden && stale) refresh(); });
   if (topics && live) {
+    /* A boot that goes on grows without a word of it. */
+    setInterval(() => { if ($('[data-growing]')) refresh(); }, 1000);
     const source = new EventSource(`/live?topics=${encodeURIComponent(topics)}&after=${encodeURIComponent(document.body.dataset.cursor)}`);
     let grey;
     source.addEventListener('live', () => {

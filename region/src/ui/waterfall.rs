@@ -1,0 +1,406 @@
+//! How a boot went: each stage as a bar in time, and as a row that says the same.
+
+use askama::{Template, filters::HtmlSafe};
+use common::Timestamp;
+use proto::v1::{BootAttempt, BootAttemptStage};
+use std::collections::HashMap;
+
+use super::{
+    cells::{Cell, Tone},
+    racks::time,
+    words::{self, Moment},
+};
+
+/// One boot, in both forms.
+pub(super) struct Trace {
+    pub(super) drawing: Drawing,
+    pub(super) rows: Vec<Row>,
+    /// Some stage of the machine's earlier boots is known, so that there is a column for it.
+    pub(super) has_usual: bool,
+    /// It goes on, and the page with it.
+    pub(super) is_growing: bool,
+}
+
+/// A stage as a row of the table.
+pub(super) struct Row {
+    pub(super) name: Cell,
+    pub(super) at: Option<Moment>,
+    pub(super) after: String,
+    pub(super) took: String,
+    pub(super) usual: String,
+    pub(super) sent: String,
+    pub(super) what: String,
+}
+
+/// Numbers are of the drawing's own units: 1060 across, from the label on the left to what there is to say on the right.
+#[derive(Template)]
+#[template(path = "waterfall.html")]
+pub(super) struct Drawing {
+    label: String,
+    height: usize,
+    ticks: Vec<(f64, String)>,
+    bars: Vec<Bar>,
+    has_usual: bool,
+    /// Where the stages that were not reached would be.
+    rest: Option<(f64, &'static str)>,
+}
+
+impl HtmlSafe for Drawing {}
+
+struct Bar {
+    y: usize,
+    name: String,
+    text: &'static str,
+    x: f64,
+    width: f64,
+    /// The bar's own classes.
+    shape: &'static str,
+    is_dashed: bool,
+    took: String,
+    /// How long it mostly takes, and where that ends.
+    usual: Option<(f64, String)>,
+    note: String,
+}
+
+const LEFT: f64 = 176.0;
+const RIGHT: f64 = 628.0;
+const ROW: usize = 24;
+const LONGEST_NOTE: usize = 46;
+
+/// How a stage ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// The next began.
+    Next,
+    /// It goes on.
+    Open,
+    /// Nothing more was heard.
+    Silent,
+    /// The boot was over with it.
+    Over,
+}
+
+/// A stage in microseconds since the first packet.
+#[derive(Debug, PartialEq, Eq)]
+struct Span<'a> {
+    step: &'a str,
+    detail: &'a str,
+    bytes: u64,
+    from: i64,
+    until: i64,
+    end: End,
+    usual: Option<i64>,
+}
+
+/// In a word, for the name of the machine or of the attempt.
+pub(super) fn verdict(attempt: &BootAttempt) -> (Tone, String) {
+    let stage = if attempt.stage.is_empty() { "the first packet" } else { &attempt.stage };
+    match attempt.outcome.as_str() {
+        "finished" => (Tone::Ok, "booted".into()),
+        "stalled" => (Tone::Warn, format!("stalled at {stage}")),
+        _ => (Tone::Info, format!("booting, {stage}")),
+    }
+}
+
+/// How long it took, takes until now, or was waited for.
+pub(super) fn length(attempt: &BootAttempt, now: Timestamp) -> i64 {
+    let (began, heard) = (micros(attempt.started_at), micros(attempt.heard_at));
+    let until = match attempt.outcome.as_str() {
+        "finished" => heard,
+        // Its rack gave it up then, and nothing is told of an attempt after that.
+        "stalled" => heard.max(micros(attempt.meta.as_ref().and_then(|meta| meta.updated_at))),
+        _ => heard.max(now.micros()),
+    };
+    until.saturating_sub(began)
+}
+
+fn micros(at: Option<prost_types::Timestamp>) -> i64 {
+    time(at).map_or(0, Timestamp::micros)
+}
+
+impl Trace {
+    /// `earlier` are boots of the same machine; those that went well say how long a stage mostly takes.
+    pub(super) fn of(attempt: &BootAttempt, earlier: &[BootAttempt], now: Timestamp) -> Self {
+        let spans = spans(attempt, &Usual::of(earlier), now);
+        let has_usual = spans.iter().any(|span| span.usual.is_some());
+        let rows = attempt.stages.iter().zip(&spans);
+        let rows = rows.map(|(stage, span)| row(span, time(stage.at), now)).collect();
+        let is_growing = attempt.outcome == "running";
+        Self { drawing: Drawing::of(attempt, &spans, now), rows, has_usual, is_growing }
+    }
+}
+
+fn spans<'a>(attempt: &'a BootAttempt, usual: &Usual, now: Timestamp) -> Vec<Span<'a>> {
+    let (began, whole) = (micros(attempt.started_at), length(attempt, now));
+    let stages = &attempt.stages;
+    let from = |stage: &BootAttemptStage| micros(stage.at).saturating_sub(began);
+    let last = match attempt.outcome.as_str() {
+        "finished" => End::Over,
+        "stalled" => End::Silent,
+        _ => End::Open,
+    };
+    let span = |(at, stage): (usize, &'a BootAttemptStage)| {
+        let next = stages.get(at + 1).map(from);
+        Span {
+            step: &stage.step,
+            detail: &stage.detail,
+            bytes: stage.bytes,
+            from: from(stage),
+            until: next.unwrap_or(whole).max(from(stage)),
+            end: if next.is_some() { End::Next } else { last },
+            usual: usual.find(&stage.step, place(stages, at)),
+        }
+    };
+    stages.iter().enumerate().map(span).collect()
+}
+
+/// Which of the stages of its step this one is: there may be several initrds.
+fn place(stages: &[BootAttemptStage], at: usize) -> usize {
+    stages[..at].iter().filter(|other| other.step == stages[at].step).count()
+}
+
+/// How long each stage took in boots that went well.
+struct Usual(HashMap<(String, usize), Vec<i64>>);
+
+/// With fewer, nothing is usual.
+const ENOUGH: usize = 3;
+
+impl Usual {
+    fn of(earlier: &[BootAttempt]) -> Self {
+        let mut known: HashMap<_, Vec<i64>> = HashMap::new();
+        for attempt in earlier.iter().filter(|attempt| attempt.outcome == "finished") {
+            for (at, pair) in attempt.stages.windows(2).enumerate() {
+                let took = micros(pair[1].at).saturating_sub(micros(pair[0].at));
+                let stage = (pair[0].step.clone(), place(&attempt.stages, at));
+                known.entry(stage).or_default().push(took);
+            }
+        }
+        known.values_mut().for_each(|took| took.sort_unstable());
+        Self(known)
+    }
+
+    /// The median.
+    fn find(&self, step: &str, place: usize) -> Option<i64> {
+        let took = self.0.get(&(step.to_owned(), place)).filter(|took| took.len() >= ENOUGH)?;
+        took.get(took.len() / 2).copied()
+    }
+}
+
+impl Span<'_> {
+    fn took(&self) -> i64 {
+        self.until - self.from
+    }
+
+    /// Twice as long as usual, and so long that somebody notices.
+    fn is_slow(&self) -> bool {
+        self.usual.is_some_and(|usual| self.took() > 2 * usual && self.took() - usual > NOTICED)
+    }
+
+    fn name(&self) -> String {
+        words::label(self.step)
+    }
+
+    fn said_took(&self) -> String {
+        if self.end == End::Over { String::new() } else { words::took(self.took()) }
+    }
+
+    fn sent(&self) -> String {
+        if self.bytes == 0 { String::new() } else { words::bytes(self.bytes) }
+    }
+
+    fn note(&self) -> String {
+        let parts = [
+            match self.end {
+                End::Silent => "no word since".to_owned(),
+                End::Open => "goes on".to_owned(),
+                End::Next | End::Over => String::new(),
+            },
+            self.detail.to_owned(),
+            self.sent(),
+        ];
+        let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        parts.join(", ")
+    }
+
+    /// As a sentence about it goes on.
+    fn told(&self) -> String {
+        let name = self.name();
+        let what = if self.detail.is_empty() { name } else { format!("{name} ({})", self.detail) };
+        let took = words::took(self.took());
+        match self.end {
+            End::Next if self.is_slow() => {
+                let usual = words::took(self.usual.unwrap_or_default());
+                format!("{what} took {took}, usually {usual}")
+            }
+            End::Next => format!("{what} took {took}"),
+            End::Open => format!("{what} goes on since {took}"),
+            End::Silent => {
+                format!("{what} was the last that was heard, {took} before it was given up")
+            }
+            End::Over => format!("{what} was the end of it"),
+        }
+    }
+}
+
+const NOTICED: i64 = 500_000;
+
+fn row(span: &Span<'_>, at: Option<Timestamp>, now: Timestamp) -> Row {
+    let name = match span.end {
+        End::Silent => Cell::State(Tone::Warn, span.name()),
+        End::Open => Cell::State(Tone::Info, span.name()),
+        End::Next | End::Over if span.is_slow() => Cell::State(Tone::Warn, span.name()),
+        End::Next | End::Over => Cell::State(Tone::Ok, span.name()),
+    };
+    Row {
+        name,
+        at: at.map(|at| Moment::clock(at, now)),
+        after: words::took(span.from),
+        took: span.said_took(),
+        usual: span.usual.map(words::took).unwrap_or_default(),
+        sent: span.sent(),
+        what: span.detail.to_owned(),
+    }
+}
+
+impl Drawing {
+    fn of(attempt: &BootAttempt, spans: &[Span<'_>], now: Timestamp) -> Self {
+        let whole = length(attempt, now).max(100_000);
+        let scale = Scale { whole };
+        let bars = spans.iter().enumerate().map(|(at, span)| bar(span, at, scale));
+        let rest = match spans.last().map(|span| span.end) {
+            Some(End::Open) => Some("not reached yet"),
+            Some(End::Silent) => Some("never reached"),
+            Some(End::Next | End::Over) | None => None,
+        };
+        Self {
+            label: story(attempt, spans, now),
+            height: 20 + ROW * (spans.len() + usize::from(rest.is_some())),
+            ticks: ticks(whole).map(|at| (scale.x(at), tick(at))).collect(),
+            bars: bars.collect(),
+            has_usual: spans.iter().any(|span| span.usual.is_some()),
+            rest: rest.map(|said| (scale.x(whole), said)),
+        }
+    }
+
+    fn bottom(&self) -> usize {
+        self.height - 2
+    }
+
+    /// Of the line below the last stage.
+    fn rest_y(&self) -> usize {
+        20 + ROW * self.bars.len()
+    }
+
+    fn note_x(&self) -> usize {
+        if self.has_usual { 788 } else { 722 }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Scale {
+    whole: i64,
+}
+
+impl Scale {
+    /// In tenths, which is as exact as a screen is.
+    fn x(self, at: i64) -> f64 {
+        let share = at as f64 / self.whole as f64;
+        ((LEFT + (RIGHT - LEFT) * share.clamp(0.0, 1.0)) * 10.0).round() / 10.0
+    }
+}
+
+fn bar(span: &Span<'_>, at: usize, scale: Scale) -> Bar {
+    let (x, end) = (scale.x(span.from), scale.x(span.until));
+    let (shape, text) = match span.end {
+        End::Silent => ("f-none k-warn", "t-warn t-b"),
+        End::Open => ("f-soft k-acc", "t-a t-b"),
+        End::Next | End::Over if span.is_slow() => ("f-warn", "t-warn t-b"),
+        End::Next | End::Over => ("f-lease", ""),
+    };
+    let within = |usual: &i64| span.from + usual <= scale.whole;
+    Bar {
+        y: 20 + ROW * at,
+        name: span.name(),
+        text,
+        x,
+        width: ((end - x).max(2.0) * 10.0).round() / 10.0,
+        shape,
+        is_dashed: matches!(span.end, End::Silent | End::Open),
+        took: span.said_took(),
+        usual: span
+            .usual
+            .filter(within)
+            .map(|usual| (scale.x(span.from + usual), words::took(usual))),
+        note: clipped(&span.note()),
+    }
+}
+
+impl Bar {
+    fn middle(&self) -> usize {
+        self.y + 14
+    }
+
+    fn top(&self) -> usize {
+        self.y + 4
+    }
+}
+
+/// The table has the whole of it.
+fn clipped(text: &str) -> String {
+    match text.char_indices().nth(LONGEST_NOTE) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
+    }
+}
+
+/// What the drawing shows, for who does not see it.
+fn story(attempt: &BootAttempt, spans: &[Span<'_>], now: Timestamp) -> String {
+    let who = if attempt.machine.is_empty() { &attempt.mac } else { &attempt.machine };
+    let took = words::took(length(attempt, now));
+    let how = match attempt.outcome.as_str() {
+        "finished" => format!("took {took}"),
+        "stalled" => format!("stalled at {}: {}", attempt.stage, attempt.cause),
+        _ => format!("goes on since {took}"),
+    };
+    let stages: Vec<String> = spans.iter().map(Span::told).collect();
+    format!("The boot of {who} {how}. {}.", stages.join("; "))
+}
+
+/// Between lines of the scale, in microseconds.
+const STEPS: [i64; 13] = [
+    100_000,
+    200_000,
+    500_000,
+    1_000_000,
+    2_000_000,
+    5_000_000,
+    10_000_000,
+    20_000_000,
+    60_000_000,
+    120_000_000,
+    300_000_000,
+    600_000_000,
+    1_800_000_000,
+];
+const HOUR: i64 = 3_600_000_000;
+const MOST_TICKS: i64 = 7;
+
+fn ticks(whole: i64) -> impl Iterator<Item = i64> {
+    let wide_enough = STEPS.into_iter().find(|step| whole / step <= MOST_TICKS);
+    // A machine may lie in its loader for days.
+    let step = wide_enough.unwrap_or((whole / MOST_TICKS / HOUR + 1) * HOUR);
+    (0..=whole / step).map(move |count| count * step)
+}
+
+fn tick(at: i64) -> String {
+    let (seconds, tenths) = (at / 1_000_000, at % 1_000_000 / 100_000);
+    match (seconds, tenths) {
+        (7200.., _) if seconds % 3600 == 0 => format!("{} h", seconds / 3600),
+        (60.., _) if seconds % 60 == 0 => format!("{} min", seconds / 60),
+        (_, 0) => format!("{seconds} s"),
+        _ => format!("{seconds}.{tenths} s"),
+    }
+}
+
+#[cfg(test)]
+mod tests;
