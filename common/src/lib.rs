@@ -3,6 +3,7 @@
 pub mod dhcp_options;
 pub mod event_types;
 pub mod generation;
+pub mod http_range;
 pub mod ids;
 pub mod net;
 pub mod objection;

@@ -1,7 +1,7 @@
 //! What is answered to a request: which file, which part of it, or why not.
 
 use bytes::Bytes;
-use common::{MacAddr, rack_config::boot::Architecture};
+use common::{MacAddr, http_range::Part, rack_config::boot::Architecture};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode,
     header::{
@@ -12,10 +12,7 @@ use http::{
 use std::net::IpAddr;
 use uuid::Uuid;
 
-use super::{
-    range::Part,
-    stream::{Carried, Piece, Pieces},
-};
+use super::stream::{Carried, Piece, Pieces};
 use crate::services::{
     boot_events::{BootEvents, Failure, Fetch, Protocol, Told},
     boot_files::{self, Content, Entry, ScriptFor, Table},

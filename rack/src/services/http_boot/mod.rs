@@ -2,7 +2,6 @@
 //! be tampered with is signed, and checked by Secure Boot.
 
 mod answer;
-mod range;
 mod stream;
 #[cfg(test)]
 mod tests;
