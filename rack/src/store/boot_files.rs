@@ -9,6 +9,7 @@
 
 use aws_lc_rs::digest::{Context, SHA256};
 use common::generation::Digest;
+use nix::sys::statvfs::statvfs;
 use std::{
     collections::BTreeSet,
     fs::{self, File, OpenOptions},
@@ -40,7 +41,27 @@ impl StoredFile {
 pub struct BootFileStore {
     folder: PathBuf,
     limit: u64,
+    /// What is left free of the disk all the same, if it has so much.
+    spared: u64,
 }
+
+/// Whether so many bytes more can be taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    Enough,
+    /// Not within the store's limit, whatever is removed.
+    BeyondLimit,
+    /// Not on this disk; so many bytes are free, of which so many stay free.
+    DiskFull {
+        free: u64,
+        spared: u64,
+    },
+}
+
+/// Leases are most likely on the same disk, and nobody may be promised one that cannot be written down. Room for four of their segments.
+const SPARED: u64 = 256 << 20;
+/// Of a disk so small that this would be most of it: a part of the whole.
+const SPARED_PART: u64 = 10;
 
 /// How much is read at once while a digest is made.
 const PIECE: usize = 1 << 20;
@@ -49,7 +70,7 @@ const PARTIAL: &str = "partial";
 impl BootFileStore {
     pub fn open(folder: &Path, limit: u64) -> Result<Self, StoreError> {
         make_private(folder)?;
-        Ok(Self { folder: folder.into(), limit })
+        Ok(Self { folder: folder.into(), limit, spared: SPARED })
     }
 
     pub fn folder(&self) -> &Path {
@@ -94,21 +115,34 @@ impl BootFileStore {
         Ok(Partial { whole: self.path(digest), path, file, context, length, digest: *digest, size })
     }
 
-    /// Removes what nobody names, the longest unused first, until so many bytes more fit; false where they do not. What is named stays, and so does what
-    /// is left of the room.
-    pub fn make_room(&self, bytes: u64, named: &BTreeSet<Digest>) -> Result<bool, StoreError> {
+    /// Removes what nobody names, the longest unused first, until so many bytes more fit, or nothing of that kind is left.
+    pub fn make_room(&self, bytes: u64, named: &BTreeSet<Digest>) -> Result<Room, StoreError> {
         let mut files = self.files()?;
         files.sort_by_key(|file| file.used);
         let mut taken: u64 = files.iter().map(|file| file.size).sum();
-        for file in files.iter().filter(|file| !file.is_of(named)) {
-            if taken.saturating_add(bytes) <= self.limit {
-                break;
-            }
+        let mut unnamed = files.iter().filter(|file| !file.is_of(named));
+        loop {
+            let room = self.judge(taken.saturating_add(bytes), bytes)?;
+            let Some(file) = unnamed.next().filter(|_| room != Room::Enough) else {
+                return Ok(room);
+            };
             durable::remove(&file.path).map_err(StoreError::io(&file.path))?;
             tracing::info!(path = %file.path.display(), "a boot file that is not configured any more made room");
             taken -= file.size;
         }
-        Ok(taken.saturating_add(bytes) <= self.limit)
+    }
+
+    fn judge(&self, taken: u64, more: u64) -> Result<Room, StoreError> {
+        if taken > self.limit {
+            return Ok(Room::BeyondLimit);
+        }
+        let disk =
+            statvfs(&self.folder).map_err(|error| StoreError::io(&self.folder)(error.into()))?;
+        let bytes = |blocks: u64| blocks.saturating_mul(disk.fragment_size());
+        let free = bytes(disk.blocks_available());
+        let spared = self.spared.min(bytes(disk.blocks()) / SPARED_PART);
+        let fits = more.saturating_add(spared) <= free;
+        Ok(if fits { Room::Enough } else { Room::DiskFull { free, spared } })
     }
 
     fn path(&self, digest: &Digest) -> PathBuf {
@@ -188,7 +222,11 @@ impl Partial {
             let what = "region sent something else than its digest says".into();
             return Err(StoreError::Damaged { path, what });
         }
-        file.sync_all().map_err(StoreError::io(&path))?;
+        if let Err(error) = file.sync_all() {
+            // The next sync would say nothing of what this one could not write.
+            durable::remove(&path).map_err(StoreError::io(&path))?;
+            return Err(StoreError::io(&path)(error));
+        }
         durable::rename(&path, &whole).map_err(StoreError::io(&whole))?;
         Ok(StoredFile { file, size, digest })
     }
@@ -296,15 +334,48 @@ mod tests {
         let (_folder, store) = store(100);
         let (old, named) = (keep(&store, &[1; 40]), keep(&store, &[2; 40]));
         let keeping: BTreeSet<Digest> = [named.digest].into();
-        assert!(store.make_room(20, &keeping).unwrap(), "it fits as it is");
+        let room = |bytes| store.make_room(bytes, &keeping).unwrap();
+        assert_eq!(room(20), Room::Enough, "it fits as it is");
         assert!(store.path(&old.digest).exists());
-        assert!(store.make_room(50, &keeping).unwrap());
+        assert_eq!(room(50), Room::Enough);
         assert!(!store.path(&old.digest).exists(), "the old one made room");
-        assert!(!store.make_room(70, &keeping).unwrap(), "there is not so much");
+        assert_eq!(room(70), Room::BeyondLimit, "there is not so much");
         assert!(store.path(&named.digest).exists());
         let mut bytes = [0; 40];
         old.file.read_exact_at(&mut bytes, 0).unwrap();
         assert_eq!(bytes, [1; 40], "whoever serves it still can");
+    }
+
+    /// A limit beyond what the disk has must not keep for later what there is no room for now.
+    #[test]
+    fn a_disk_without_room_is_cleared_of_what_nobody_names() {
+        let (_folder, mut store) = store(u64::MAX);
+        let (old, named) = (keep(&store, &[1; 40]), keep(&store, &[2; 40]));
+        let keeping: BTreeSet<Digest> = [named.digest].into();
+        assert_eq!(store.make_room(20, &keeping).unwrap(), Room::Enough);
+        assert!(store.path(&old.digest).exists());
+        let all = u64::MAX / 2;
+        let room = store.make_room(all, &keeping).unwrap();
+        let Room::DiskFull { free, spared } = room else { panic!("{room:?}") };
+        assert!(free < all && (1..=SPARED).contains(&spared), "{room:?}");
+        assert!(!store.path(&old.digest).exists() && store.path(&named.digest).exists());
+        store.spared = 0;
+        assert_eq!(store.make_room(20, &keeping).unwrap(), Room::Enough);
+    }
+
+    /// What was written of a piece before the disk was full is the beginning of what is missing.
+    #[test]
+    fn a_piece_that_was_cut_short_is_gone_on_with() {
+        let (_folder, store) = store(1000);
+        let own = digest(b"kernel");
+        let mut partial = store.partial(&own, 6).unwrap();
+        partial.append(b"ke").unwrap();
+        partial.file.write_all_at(b"rn", 2).unwrap();
+        drop(partial);
+        let mut partial = store.partial(&own, 6).unwrap();
+        assert_eq!(partial.length(), 4);
+        partial.append(b"el").unwrap();
+        assert_eq!(partial.finish().unwrap().size, 6);
     }
 
     #[test]

@@ -25,7 +25,7 @@ use crate::{
     services::boot::BootTable,
     store::{
         StoreError,
-        boot_files::{BootFileStore, StoredFile},
+        boot_files::{BootFileStore, Room, StoredFile},
     },
 };
 
@@ -320,13 +320,16 @@ async fn make_room(
     let (own, BootFile { digest, size }) = (store.clone(), file.clone());
     fetch::on_disk(move || {
         let left = size - own.partial(&digest, size)?.length();
-        if own.make_room(left, &named)? {
-            return Ok(());
-        }
-        let what = format!(
-            "{left} bytes more do not fit into boot.cache-limit, {} bytes, beside what else is configured",
-            own.limit()
-        );
+        let what = match own.make_room(left, &named)? {
+            Room::Enough => return Ok(()),
+            Room::BeyondLimit => format!(
+                "{left} bytes more do not fit into boot.cache-limit, {} bytes, beside what else is configured",
+                own.limit()
+            ),
+            Room::DiskFull { free, spared } => format!(
+                "the disk is full: {left} bytes more are needed and {free} are free, of which {spared} stay free for leases"
+            ),
+        };
         Err(StoreError::Damaged { path: own.folder().into(), what })
     })
     .await
