@@ -56,7 +56,7 @@ impl Browser {
         fs::create_dir_all(&home)?;
         let mut command = node.command("chromedriver");
         command.arg(format!("--port={PORT}")).env("HOME", &home).env("TMPDIR", &home);
-        let process = Process::start("chromedriver", lab.folder(), &mut command)?;
+        let mut process = Process::start("chromedriver", lab.folder(), &mut command)?;
         process.says("was started successfully", START)?;
         let driver = Driver::new(node, PORT);
         let profile = format!("--user-data-dir={}", home.join("profile").display());

@@ -7,7 +7,11 @@ use hostler_integration_tests::lab::{
     postgres::Postgres,
     swarm::Swarm,
 };
-use std::{collections::HashSet, fs, time::Duration};
+use std::{
+    collections::HashSet,
+    fs,
+    time::{Duration, Instant},
+};
 
 #[test]
 fn clients_of_the_lab_get_leases() -> anyhow::Result<()> {
@@ -30,7 +34,7 @@ fn clients_of_the_lab_get_leases() -> anyhow::Result<()> {
     )?;
     let mut udhcpd = server.command("busybox");
     udhcpd.args(["udhcpd", "-f", "-a", "1"]).arg(&config);
-    let server = Process::start("udhcpd", lab.folder(), &mut udhcpd)?;
+    let mut server = Process::start("udhcpd", lab.folder(), &mut udhcpd)?;
     server.says("started", Duration::from_secs(5))?;
 
     let mut addresses = HashSet::new();
@@ -58,6 +62,22 @@ fn clients_of_the_lab_get_leases() -> anyhow::Result<()> {
     }
     let first = swarm.leases().into_iter().next().context("twenty of them")?;
     assert_eq!(first.prefix, 16);
+    Ok(())
+}
+
+#[test]
+fn a_program_that_is_not_there_is_missed_at_once() -> anyhow::Result<()> {
+    let Some(lab) = Lab::open("exe")? else { return Ok(()) };
+    let node = lab.node("n")?;
+    let (began, limit) = (Instant::now(), Duration::from_secs(60));
+    let missing = Process::start("missing", lab.folder(), &mut node.command("no-such-program"));
+    let why = missing.err().map(|error| format!("{error:#}")).context("it cannot be started")?;
+    assert!(why.contains("exec of \"no-such-program\" failed"), "{why}");
+    // One that is there, and does not do what is waited for.
+    let mut brief = Process::start("true", lab.folder(), &mut node.command("true"))?;
+    let why = brief.says("ready", limit).unwrap_err().to_string();
+    assert!(why.contains("ended without saying"), "{why}");
+    assert!(began.elapsed() < limit);
     Ok(())
 }
 

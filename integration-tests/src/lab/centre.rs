@@ -156,7 +156,7 @@ impl Centre {
     pub fn relay(&mut self) -> anyhow::Result<()> {
         let mut command = self.router.command("dhcrelay");
         command.args(["-4", "-d", "-a", "-id", "segb", "-iu", "sega", "10.77.0.2", "10.77.0.3"]);
-        let relay = Process::start("dhcrelay", self.lab.folder(), &mut command)?;
+        let mut relay = Process::start("dhcrelay", self.lab.folder(), &mut command)?;
         relay.says("Sending on   Socket", Duration::from_secs(10))?;
         self.relay = Some(relay);
         Ok(())

@@ -81,7 +81,7 @@ fn run(node: &Node, logs: &Path, (folder, fsync): (&Path, Fsync)) -> anyhow::Res
     }
     // Its log begins anew, so that "ready" is said by this one.
     let _ = std::fs::remove_file(logs.join("postgres.log"));
-    let process = Process::start("postgres", logs, &mut command)?;
+    let mut process = Process::start("postgres", logs, &mut command)?;
     process.says("ready to accept connections", READY)?;
     Ok(process)
 }

@@ -40,6 +40,9 @@ pub fn until<T>(
     }
 }
 
+/// For `ip` to enter a namespace, on a busy computer.
+const LAUNCH: Duration = Duration::from_secs(20);
+
 /// A program with its log. Ends with this value.
 pub struct Process {
     name: String,
@@ -53,10 +56,8 @@ impl Process {
     pub fn start(name: &str, folder: &Path, command: &mut Command) -> anyhow::Result<Self> {
         let log = folder.join(format!("{name}.log"));
         let file = OpenOptions::new().create(true).append(true).open(&log)?;
-        // A group of its own, so that an interrupt at the terminal is for us alone and we end it in our order.
-        let child = command.process_group(0).stdout(file.try_clone()?).stderr(file).spawn();
-        let child = child.with_context(|| format!("{command:?}"))?;
-        Ok(Self { name: name.into(), child, log, kept: false })
+        command.stdout(file.try_clone()?).stderr(file);
+        Self::spawn(name, command, log.clone(), log)
     }
 
     /// Output apart from complaints: `NAME.out` can be read as data.
@@ -66,10 +67,42 @@ impl Process {
         command: &mut Command,
     ) -> anyhow::Result<Self> {
         let out = folder.join(format!("{name}.out"));
-        let complaints = File::create(folder.join(format!("{name}.log")))?;
-        let child = command.process_group(0).stdout(File::create(&out)?).stderr(complaints).spawn();
-        let child = child.with_context(|| format!("{command:?}"))?;
-        Ok(Self { name: name.into(), child, log: out, kept: false })
+        let complaints = folder.join(format!("{name}.log"));
+        command.stdout(File::create(&out)?).stderr(File::create(&complaints)?);
+        Self::spawn(name, command, out, complaints)
+    }
+
+    fn spawn(
+        name: &str,
+        command: &mut Command,
+        log: PathBuf,
+        complaints: PathBuf,
+    ) -> anyhow::Result<Self> {
+        // A group of its own, so that an interrupt at the terminal is for us alone and we end it in our order.
+        let child = command.process_group(0).spawn().with_context(|| format!("{command:?}"))?;
+        let mut process = Self { name: name.into(), child, log, kept: false };
+        process.becomes_its_program(&complaints).with_context(|| format!("{command:?}"))?;
+        Ok(process)
+    }
+
+    /// In a node it is `ip` that was started. It becomes the program, or ends where that is missing, which nobody else would notice before a limit.
+    fn becomes_its_program(&mut self, complaints: &Path) -> anyhow::Result<()> {
+        const LAUNCHER: &[u8] = b"ip\0netns\0exec\0";
+        let running = PathBuf::from(format!("/proc/{}/cmdline", self.child.id()));
+        until(LAUNCH, &format!("{} is executed", self.name), || {
+            if self.child.try_wait()?.is_some() {
+                return Ok(Some(()));
+            }
+            let words = fs::read(&running)?;
+            // Nothing is to be read of what has just ended, or is just being replaced.
+            Ok((!words.is_empty() && !words.starts_with(LAUNCHER)).then_some(()))
+        })?;
+        let said = fs::read_to_string(complaints)?;
+        let failed = |line: &&str| line.starts_with("exec of ") && line.contains(" failed: ");
+        match said.lines().last().filter(failed) {
+            Some(complaint) if !self.running()? => bail!("{complaint}"),
+            _ => Ok(()),
+        }
     }
 
     /// Leaves it running when this value goes.
@@ -116,12 +149,21 @@ impl Process {
         until(limit, &format!("{name} ends"), || Ok(child.try_wait()?))
     }
 
-    /// Waits for a line of the log, and gives it.
-    pub fn says(&self, text: &str, limit: Duration) -> anyhow::Result<String> {
-        until(limit, &format!("{} says {text:?}", self.name), || {
-            Ok(self.log()?.lines().find(|line| line.contains(text)).map(str::to_owned))
+    /// Waits for a line of the log, and gives it; not longer than the program lives.
+    pub fn says(&mut self, text: &str, limit: Duration) -> anyhow::Result<String> {
+        let found = until(limit, &format!("{} says {text:?}", self.name), || {
+            let running = self.running()?;
+            let line = self.log()?.lines().find(|line| line.contains(text)).map(str::to_owned);
+            Ok(line.map(Some).or((!running).then_some(None)))
+        });
+        let found = found.with_context(|| format!("its log is {}", self.log.display()))?;
+        found.with_context(|| {
+            format!(
+                "{} has ended without saying {text:?}; its log is {}",
+                self.name,
+                self.log.display()
+            )
         })
-        .with_context(|| format!("its log is {}", self.log.display()))
     }
 }
 

@@ -153,7 +153,7 @@ impl Region {
     /// A watch that goes on, one JSON object a line in `NAME.out`; it has shown all that there is when this returns.
     pub fn watch(&self, name: &str, noun: &str) -> anyhow::Result<Watch> {
         let mut command = self.cli(&[noun, "list", "--watch", "-o", "json"])?;
-        let watch = Process::start_for_output(name, self.logs(), &mut command)?;
+        let mut watch = Process::start_for_output(name, self.logs(), &mut command)?;
         watch.says("\"current\"", READY)?;
         Ok(Watch::new(watch))
     }
