@@ -8,6 +8,7 @@ pub mod postgres;
 pub mod process;
 pub mod rack;
 pub mod region;
+pub mod segment;
 pub mod swarm;
 pub mod watch;
 

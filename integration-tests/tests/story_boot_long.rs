@@ -3,13 +3,12 @@
 
 use anyhow::Context;
 use hostler_integration_tests::lab::{
-    Cable, Lab, Process,
+    Lab, Process,
     centre::{Centre, SEGMENT_A, Wishes},
     firmware::{
         Firmware,
-        stage::{BOARD, SWITCH, Setup, Stage, WITHIN},
+        stage::{BOARD, Setup, Stage, WITHIN},
     },
-    machine::INTERFACE,
     run, target, until,
 };
 use std::{fs, path::PathBuf, process::Command, time::Duration};
@@ -40,8 +39,8 @@ fn a_linux_comes_up() -> anyhow::Result<()> {
     machine.shows("name=n1 sn=SN-4711", SYSTEM)?;
     machine.shows("lease 600 from 10.9.0.2", SYSTEM)?;
     rack.process()?.says("a machine has booted", WITHIN)?;
-    stage.reaches("hostler_dhcp_addresses", &["bound"], 1.0)?;
-    assert_eq!(stage.metric("hostler_dhcp_addresses", &["bound"])?, 1.0);
+    rack.reaches("hostler_dhcp_addresses", &["bound"], 1.0)?;
+    assert_eq!(rack.metric("hostler_dhcp_addresses", &["bound"])?, 1.0);
     Ok(())
 }
 
@@ -100,7 +99,7 @@ fn arm_is_sent_its_own_loader() -> anyhow::Result<()> {
     };
     let mut rack = stage.rack(&setup)?;
     let _machine = stage.switch_on()?;
-    stage.reaches("hostler_boot_sent_bytes_total", &["tftp"], 300_000.0)?;
+    rack.reaches("hostler_boot_sent_bytes_total", &["tftp"], 300_000.0)?;
     let said = rack.process()?.says("a machine came no further", SYSTEM)?;
     assert!(said.contains("not for this architecture (uefi-arm64)"), "{said}");
     Ok(())
@@ -112,15 +111,12 @@ fn arm_is_sent_its_own_loader() -> anyhow::Result<()> {
 fn beside_a_foreign_server() -> anyhow::Result<()> {
     for (story, firmware) in [("bpf", Firmware::Uefi), ("bpi", Firmware::Bios)] {
         let Some(stage) = Stage::set(story, firmware)? else { return Ok(()) };
-        let foreign = stage.lab.node("foreign")?;
-        let addresses: &[&str] = &["10.9.0.1/16"];
-        let cable = Cable { on: &stage.switches, switch: SWITCH, addresses };
-        stage.lab.plug(&foreign, INTERFACE, cable)?;
+        let foreign = stage.segment.node("foreign", &["10.9.0.1/16"])?;
         let mut command = foreign.command("dnsmasq");
         command.args(["--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--no-ping"]);
         command.args(["--dhcp-range=10.9.2.10,10.9.2.99,10m", "--interface=eth0", "--log-dhcp"]);
         command.args(["--log-facility=-", "--dhcp-leasefile=/dev/null", "--user=root"]);
-        let _foreign = Process::start("dnsmasq", stage.lab.folder(), &mut command)?;
+        let _foreign = Process::start("dnsmasq", stage.segment.lab.folder(), &mut command)?;
         let setup = Setup {
             vlan: "proxy = true",
             files: &[SNPONLY],
@@ -128,10 +124,10 @@ fn beside_a_foreign_server() -> anyhow::Result<()> {
             target: SCRIPT,
             ..Setup::default()
         };
-        let _rack = stage.rack(&setup)?;
+        let rack = stage.rack(&setup)?;
         let mut machine = stage.switch_on()?;
         machine.shows("SN-4711 10.9.2.", WITHIN).with_context(|| format!("{firmware:?}"))?;
-        assert_eq!(stage.metric("hostler_dhcp_answered_total", &["\"offer\""])?, 0.0);
+        assert_eq!(rack.metric("hostler_dhcp_answered_total", &["\"offer\""])?, 0.0);
     }
     Ok(())
 }

@@ -2,9 +2,10 @@
 
 use anyhow::Context;
 use hostler_integration_tests::lab::{
-    Cable, Lab, Process,
-    machine::{Client, INTERFACE, Machine},
+    Process,
+    machine::Client,
     program,
+    segment::{RACK, Segment},
 };
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
@@ -12,11 +13,7 @@ const UNIT: &str = include_str!("../../deploy/systemd/hostler-rack.service");
 
 #[test]
 fn one_rack_serves_from_a_file_with_what_its_unit_allows() -> anyhow::Result<()> {
-    let Some(lab) = Lab::open("sta")? else { return Ok(()) };
-    let (switch, rack) = (lab.node("sw")?, lab.node("rack")?);
-    lab.switch(&switch, "brA")?;
-    let cable = |addresses| Cable { on: &switch, switch: "brA", addresses };
-    lab.plug(&rack, INTERFACE, cable(&["10.9.0.2/16"]))?;
+    let Some(segment) = Segment::open("sta")? else { return Ok(()) };
     // Where somebody who owns nothing else can reach it.
     let home = tempfile::Builder::new().prefix("hostler-standalone-").tempdir()?;
     let nobody = nix::unistd::User::from_name("nobody")?.context("there is a user nobody")?;
@@ -27,21 +24,19 @@ fn one_rack_serves_from_a_file_with_what_its_unit_allows() -> anyhow::Result<()>
     let config = home.path().join("standalone.toml");
     fs::write(&config, configuration(home.path()))?;
 
-    let mut setpriv = rack.command("setpriv");
+    let mut setpriv = segment.rack.command("setpriv");
     setpriv.args(["--reuid=nobody", "--regid=nogroup", "--clear-groups", "--no-new-privs"]);
     let allowed = capabilities()?;
     for set in ["--bounding-set", "--inh-caps", "--ambient-caps"] {
         setpriv.arg(format!("{set}=-all{allowed}"));
     }
     setpriv.arg(&own).args(["serve", "--config"]).arg(&config);
-    let _rack = Process::start("rack", lab.folder(), &mut setpriv)?;
+    let _rack = Process::start("rack", segment.lab.folder(), &mut setpriv)?;
     for (name, client) in [("c1", Client::Udhcpc), ("c2", Client::Dhclient), ("c3", Client::Dhcpcd)]
     {
-        let node = lab.node(name)?;
-        lab.plug(&node, INTERFACE, cable(&[]))?;
-        let (_running, told) = Machine::standing(lab.folder(), name, node)?.lease(client, &[])?;
+        let (_running, told) = segment.machine(name)?.lease(client, &[])?;
         assert_eq!(told.dns(), ["10.9.0.53"], "{client:?}");
-        assert_eq!(told.get("server"), "10.9.0.2", "{client:?}");
+        assert_eq!(told.get("server"), RACK, "{client:?}");
     }
     Ok(())
 }

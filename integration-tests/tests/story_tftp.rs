@@ -1,35 +1,36 @@
 //! A rack without a region serves what machines boot, to the clients that are to be had: by TFTP and by HTTP, every byte as it is on the disk.
 
 use anyhow::{Context, ensure};
-use hostler_integration_tests::lab::{Cable, Lab, Node, machine::INTERFACE, rack::Rack, until};
+use hostler_integration_tests::lab::{
+    Node,
+    machine::INTERFACE,
+    rack::Rack,
+    segment::{RACK, Segment},
+    until,
+};
 use std::{fs, path::Path, time::Duration};
 
-const SERVER: &str = "10.9.0.2";
 const LIMIT: Duration = Duration::from_secs(20);
 
 #[test]
 fn machines_fetch_what_they_boot() -> anyhow::Result<()> {
-    let Some(lab) = Lab::open("tftp")? else { return Ok(()) };
-    let (switch, rack, client) = (lab.node("sw")?, lab.node("rack")?, lab.node("c")?);
-    lab.switch(&switch, "brA")?;
-    let cable = |addresses| Cable { on: &switch, switch: "brA", addresses };
-    lab.plug(&rack, INTERFACE, cable(&["10.9.0.2/16"]))?;
-    lab.plug(&client, INTERFACE, cable(&["10.9.0.99/16"]))?;
+    let Some(segment) = Segment::open("tftp")? else { return Ok(()) };
+    let (lab, client) = (&segment.lab, segment.node("c", &["10.9.0.99/16"])?);
     let files = lab.folder().join("files");
     fs::create_dir_all(&files)?;
     // 70,000 blocks of 512 bytes: their numbers begin anew.
     let kernel = write(&files, "linux", 35_840_123)?;
     let loader = write(&files, "snponly.efi", 512 * 400)?;
     let mut rack =
-        Rack::alone(&lab, "rack", &rack, &configuration(&files, &client.mac(INTERFACE)?))?;
+        Rack::alone(lab, "rack", &segment.rack, &configuration(&files, &client.mac(INTERFACE)?))?;
     rack.start()?;
     rack.shows("2 files at 10.9.0.2:69")?;
     rack.shows("2 files at 10.9.0.2:7280")?;
 
     let fetched = lab.folder().join("fetched");
     let to = fetched.to_str().context("a path in ASCII")?;
-    let tftp = |path: &str| format!("tftp://{SERVER}/{path}");
-    let http = |path: &str| format!("http://{SERVER}:7280/boot/{path}");
+    let tftp = |path: &str| format!("tftp://{RACK}/{path}");
+    let http = |path: &str| format!("http://{RACK}:7280/boot/{path}");
     let curl = ["curl", "-sS", "-f", "-m", "60", "-o", to];
     for words in [
         vec!["--tftp-no-options".to_owned(), tftp("debian/linux")],
@@ -42,8 +43,7 @@ fn machines_fetch_what_they_boot() -> anyhow::Result<()> {
             curl.iter().copied().chain(words.iter().map(String::as_str)).collect();
         check(&client, &words, &fetched, &kernel)?;
     }
-    let busybox =
-        ["busybox", "tftp", "-g", "-b", "1428", "-l", to, "-r", "ipxe/snponly.efi", SERVER];
+    let busybox = ["busybox", "tftp", "-g", "-b", "1428", "-l", to, "-r", "ipxe/snponly.efi", RACK];
     check(&client, &busybox, &fetched, &loader)?;
 
     let own = client.run(&["curl", "-sS", "-f", "-m", "9", &tftp("grub/grub.cfg")])?;

@@ -11,6 +11,9 @@ use std::{
 };
 
 const READY: Duration = Duration::from_secs(60);
+/// What is counted may be the work of a machine in emulation.
+const COUNTED: Duration = Duration::from_secs(300);
+const METRICS: &str = "http://127.0.0.1:7252/metrics";
 
 pub struct Rack {
     pub node: Node,
@@ -102,6 +105,26 @@ impl Rack {
     pub fn shows(&self, text: &str) -> anyhow::Result<String> {
         until(READY, &format!("{}'s status says {text:?}", self.name), || {
             Ok(Some(self.says()?).filter(|status| status.contains(text)))
+        })
+    }
+
+    /// The sum of a metric, over all series whose text has all of these.
+    pub fn metric(&self, name: &str, labels: &[&str]) -> anyhow::Result<f64> {
+        let text = self.node.run(&["curl", "-sf", METRICS])?;
+        let own = text.lines().filter(|line| {
+            line.starts_with(name) && labels.iter().all(|label| line.contains(label))
+        });
+        let values = own.map(|line| {
+            let value = line.rsplit(' ').next().context("a value")?;
+            value.parse::<f64>().with_context(|| line.to_owned())
+        });
+        values.sum()
+    }
+
+    /// Waits until a metric is at least this.
+    pub fn reaches(&self, name: &str, labels: &[&str], least: f64) -> anyhow::Result<()> {
+        until(COUNTED, &format!("{name} {labels:?} is {least}"), || {
+            Ok((self.metric(name, labels)? >= least).then_some(()))
         })
     }
 

@@ -1,8 +1,12 @@
 //! One rack without a region, one switch, one machine with real firmware.
 
 use super::{Board, Firmware, Metal};
-use crate::lab::{Cable, Lab, Node, machine::INTERFACE, rack::Rack, until};
-use anyhow::{Context, ensure};
+use crate::lab::{
+    rack::Rack,
+    segment::{RACK, SWITCH, Segment},
+    until,
+};
+use anyhow::ensure;
 use std::{fs, io::Write, path::PathBuf, time::Duration};
 
 /// Emulated, a machine takes 7 to 20 s to its loader on an idle computer, and several times that on one that builds.
@@ -16,9 +20,7 @@ pub const BOARD: Board<'static> = Board {
 };
 
 pub struct Stage {
-    pub lab: Lab,
-    pub switches: Node,
-    pub node: Node,
+    pub segment: Segment,
     firmware: Firmware,
 }
 
@@ -37,14 +39,10 @@ pub struct Setup<'a> {
     pub target: &'a str,
 }
 
-pub const SWITCH: &str = "brA";
-/// Where the rack is.
-pub const RACK: &str = "10.9.0.2";
-
 impl Stage {
     /// None, said loudly, without root or without this firmware; `HOSTLER_REQUIRE_ROOT=1` makes that an error.
     pub fn set(story: &str, firmware: Firmware) -> anyhow::Result<Option<Self>> {
-        let Some(lab) = Lab::open(story)? else { return Ok(None) };
+        let Some(segment) = Segment::open(story)? else { return Ok(None) };
         if !firmware.is_installed() {
             let required = std::env::var("HOSTLER_REQUIRE_ROOT").is_ok_and(|value| value == "1");
             ensure!(!required, "{firmware:?} is not installed; `deploy/test --only boot` does it");
@@ -55,23 +53,20 @@ impl Stage {
             )?;
             return Ok(None);
         }
-        let (switches, node) = (lab.node("sw")?, lab.node("rack")?);
-        lab.switch(&switches, SWITCH)?;
-        let addresses: &[&str] = &["10.9.0.2/16"];
-        lab.plug(&node, INTERFACE, Cable { on: &switches, switch: SWITCH, addresses })?;
-        Ok(Some(Self { lab, switches, node, firmware }))
+        Ok(Some(Self { segment, firmware }))
     }
 
     /// A file of the story's own; where it is.
     pub fn file(&self, name: &str, content: impl AsRef<[u8]>) -> anyhow::Result<String> {
-        let path: PathBuf = self.lab.folder().join(name);
+        let path: PathBuf = self.segment.lab.folder().join(name);
         fs::write(&path, content)?;
         Ok(path.display().to_string())
     }
 
     /// Starts the rack and waits until it serves.
     pub fn rack(&self, setup: &Setup<'_>) -> anyhow::Result<Rack> {
-        let mut rack = Rack::alone(&self.lab, "rack", &self.node, &configuration(setup))?;
+        let Segment { lab, rack, .. } = &self.segment;
+        let mut rack = Rack::alone(lab, "rack", rack, &configuration(setup))?;
         rack.start()?;
         until(WITHIN, "the rack serves by HTTP", || {
             let asked = format!("http://{RACK}:7280/boot/script?mac=52:54:00:00:00:99");
@@ -81,27 +76,8 @@ impl Stage {
     }
 
     pub fn switch_on(&self) -> anyhow::Result<Metal> {
-        self.firmware.switch_on(&self.lab, (&self.switches, SWITCH), &BOARD)
-    }
-
-    /// The sum of a metric of the rack's, over all series whose text has all of these.
-    pub fn metric(&self, name: &str, labels: &[&str]) -> anyhow::Result<f64> {
-        let text = self.node.run(&["curl", "-sf", "http://127.0.0.1:7252/metrics"])?;
-        let own = text.lines().filter(|line| {
-            line.starts_with(name) && labels.iter().all(|label| line.contains(label))
-        });
-        let values = own.map(|line| {
-            let value = line.rsplit(' ').next().context("a value")?;
-            value.parse::<f64>().with_context(|| line.to_owned())
-        });
-        values.sum()
-    }
-
-    /// Waits until a metric is at least this.
-    pub fn reaches(&self, name: &str, labels: &[&str], least: f64) -> anyhow::Result<()> {
-        until(WITHIN, &format!("{name} {labels:?} is {least}"), || {
-            Ok((self.metric(name, labels)? >= least).then_some(()))
-        })
+        let Segment { lab, switches, .. } = &self.segment;
+        self.firmware.switch_on(lab, (switches, SWITCH), &BOARD)
     }
 }
 
