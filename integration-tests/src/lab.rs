@@ -6,6 +6,7 @@ pub mod ledger;
 pub mod machine;
 pub mod postgres;
 pub mod process;
+pub mod pxe;
 pub mod rack;
 pub mod region;
 pub mod segment;

@@ -2,7 +2,7 @@
 //! whole frames, so that it also hears answers to hardware addresses that the interface does not have.
 
 pub mod paced;
-mod packet;
+pub(super) mod packet;
 
 use super::{Node, machine::INTERFACE, until};
 use anyhow::{Context, bail, ensure};
@@ -259,7 +259,7 @@ impl Client {
 }
 
 /// The mouth and the ear of clients on this node.
-fn sockets(node: &Node) -> anyhow::Result<(UdpSocket, File)> {
+pub(super) fn sockets(node: &Node) -> anyhow::Result<(UdpSocket, File)> {
     node.run(&["ip", "link", "set", INTERFACE, "promisc", "on"])?;
     inside(node, || {
         let mouth = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 68))?;

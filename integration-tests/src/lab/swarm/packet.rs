@@ -4,17 +4,28 @@ use super::{Lease, Mac};
 use std::net::Ipv4Addr;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(in crate::lab) enum Kind {
     Offer,
     Ack,
     Nak,
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Packet {
-    pub(super) kind: Kind,
-    pub(super) transaction: u32,
-    pub(super) lease: Lease,
+pub(in crate::lab) struct Packet {
+    pub(in crate::lab) kind: Kind,
+    pub(in crate::lab) transaction: u32,
+    pub(in crate::lab) lease: Lease,
+    pub(in crate::lab) boot: Boot,
+}
+
+/// What a machine that boots is told, wherever that stands in the packet.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Boot {
+    /// A path, or a URL.
+    pub file: String,
+    /// As a server of the kind that the machine looks for calls itself.
+    pub class: String,
+    pub lease_seconds: u32,
 }
 
 const COOKIE: [u8; 4] = [99, 130, 83, 99];
@@ -27,26 +38,34 @@ const DNS_SERVERS: u8 = 6;
 const HOST_NAME: u8 = 12;
 const REQUESTED_ADDRESS: u8 = 50;
 const MESSAGE_TYPE: u8 = 53;
+const LEASE_SECONDS: u8 = 51;
 const SERVER: u8 = 54;
 const WANTED: u8 = 55;
+const CLASS: u8 = 60;
+const FILE_NAME: u8 = 67;
 const END: u8 = 255;
 
-pub(super) fn discover(transaction: u32, mac: Mac) -> Vec<u8> {
+pub(in crate::lab) fn discover(transaction: u32, mac: Mac) -> Vec<u8> {
     build(transaction, mac, Ipv4Addr::UNSPECIFIED, &[(MESSAGE_TYPE, &[1])])
 }
 
-pub(super) fn request(transaction: u32, offer: &Lease) -> Vec<u8> {
+pub(in crate::lab) fn request(transaction: u32, offer: &Lease) -> Vec<u8> {
     let (address, server) = (offer.address.octets(), offer.server.octets());
     let options: &[(u8, &[u8])] =
         &[(MESSAGE_TYPE, &[3]), (REQUESTED_ADDRESS, &address), (SERVER, &server)];
     build(transaction, offer.mac, Ipv4Addr::UNSPECIFIED, options)
 }
 
-pub(super) fn renew(transaction: u32, lease: &Lease) -> Vec<u8> {
+pub(in crate::lab) fn renew(transaction: u32, lease: &Lease) -> Vec<u8> {
     build(transaction, lease.mac, lease.address, &[(MESSAGE_TYPE, &[3])])
 }
 
-fn build(transaction: u32, mac: Mac, own: Ipv4Addr, options: &[(u8, &[u8])]) -> Vec<u8> {
+pub(in crate::lab) fn build(
+    transaction: u32,
+    mac: Mac,
+    own: Ipv4Addr,
+    options: &[(u8, &[u8])],
+) -> Vec<u8> {
     let mut packet = vec![0; OPTIONS];
     packet[..3].copy_from_slice(&[1, 1, 6]);
     packet[4..8].copy_from_slice(&transaction.to_be_bytes());
@@ -59,7 +78,7 @@ fn build(transaction: u32, mac: Mac, own: Ipv4Addr, options: &[(u8, &[u8])]) -> 
     packet[236..240].copy_from_slice(&COOKIE);
     let name = format!("swarm-{:02x}{:02x}{:02x}", mac[2], mac[4], mac[5]);
     let always: [(u8, &[u8]); 2] =
-        [(HOST_NAME, name.as_bytes()), (WANTED, &[SUBNET_MASK, 3, DNS_SERVERS, 15, 51])];
+        [(HOST_NAME, name.as_bytes()), (WANTED, &[SUBNET_MASK, 3, DNS_SERVERS, 15, LEASE_SECONDS])];
     for (code, value) in options.iter().copied().chain(always) {
         let length = u8::try_from(value.len()).expect("options here are short");
         packet.extend([code, length]);
@@ -71,7 +90,7 @@ fn build(transaction: u32, mac: Mac, own: Ipv4Addr, options: &[(u8, &[u8])]) -> 
 }
 
 /// What an Ethernet frame carries to port 68 over IPv4, if that is what it is.
-pub(super) fn in_frame(frame: &[u8]) -> Option<&[u8]> {
+pub(in crate::lab) fn in_frame(frame: &[u8]) -> Option<&[u8]> {
     let packet = frame.get(14..).filter(|_| frame[12..14] == [8, 0])?;
     let header = usize::from(packet.first()? & 15) * 4;
     let udp = packet.get(header..).filter(|_| packet.get(9) == Some(&17))?;
@@ -79,7 +98,7 @@ pub(super) fn in_frame(frame: &[u8]) -> Option<&[u8]> {
 }
 
 /// None for what is no answer to a client.
-pub(super) fn parse(bytes: &[u8]) -> Option<Packet> {
+pub(in crate::lab) fn parse(bytes: &[u8]) -> Option<Packet> {
     if bytes.len() < OPTIONS || bytes[0] != 2 || bytes[236..240] != COOKIE {
         return None;
     }
@@ -92,6 +111,8 @@ pub(super) fn parse(bytes: &[u8]) -> Option<Packet> {
         prefix: 32,
         dns: Vec::new(),
     };
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end_matches('\0').to_owned();
+    let mut boot = Boot { file: text(&bytes[108..236]), ..Boot::default() };
     let mut rest = &bytes[OPTIONS..];
     while let [code, tail @ ..] = rest {
         match code {
@@ -122,10 +143,13 @@ pub(super) fn parse(bytes: &[u8]) -> Option<Packet> {
                 lease.prefix = u8::try_from(ones).expect("at most 32");
             }
             DNS_SERVERS => lease.dns = addresses().collect(),
+            LEASE_SECONDS => boot.lease_seconds = u32::from_be_bytes(value.try_into().ok()?),
+            CLASS => boot.class = text(value),
+            FILE_NAME => boot.file = text(value),
             _ => {}
         }
     }
-    Some(Packet { kind: kind?, transaction: u32::from_be_bytes(at(4)), lease })
+    Some(Packet { kind: kind?, transaction: u32::from_be_bytes(at(4)), lease, boot })
 }
 
 #[cfg(test)]
@@ -144,6 +168,7 @@ mod tests {
                 (SERVER, &[10, 0, 0, 1]),
                 (SUBNET_MASK, &[255, 255, 255, 0]),
                 (DNS_SERVERS, &[10, 0, 0, 2, 10, 0, 0, 3]),
+                (FILE_NAME, b"a.efi\0"),
             ],
         );
         assert!(parse(&answer).is_none(), "a request is no answer");
@@ -161,6 +186,7 @@ mod tests {
                 dns: vec![[10, 0, 0, 2].into(), [10, 0, 0, 3].into()],
             }
         );
+        assert_eq!(packet.boot, Boot { file: "a.efi".into(), ..Boot::default() });
         assert!(parse(&answer[..200]).is_none());
         assert!(parse(&answer[..242]).is_none(), "an option that is cut short");
     }
