@@ -1,5 +1,6 @@
 //! A small data centre in network namespaces: nodes, switches, cables. What runs in it is in the modules below.
 
+pub mod bad_wire;
 pub mod centre;
 pub mod firmware;
 pub mod ledger;
