@@ -5,4 +5,5 @@ mod inert;
 mod keyboard;
 mod operator;
 mod outage;
+mod parts;
 mod tour;

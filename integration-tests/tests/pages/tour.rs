@@ -4,13 +4,15 @@ use anyhow::Context;
 use hostler_integration_tests::{
     browser::{SOON, Width},
     lab::{
+        Cable,
         centre::{SEGMENT_A, Wishes},
         machine::Client,
+        swarm::Swarm,
         until,
     },
 };
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fs};
 
 use crate::desk::Desk;
 
@@ -22,64 +24,48 @@ const CHECK: &str = "const done = arguments[arguments.length - 1];
       .then(found => done(found.violations.map(v => [v.impact, v.id, v.nodes.map(n => n.html.slice(0, 160)).slice(0, 3).join(' | ')])),
             error => done([['critical', 'axe', String(error)]]));";
 
-/// Name of its picture, and where it is.
-const PAGES: &[(&str, &str)] = &[
-    ("overview", "/"),
-    ("events", "/events"),
-    ("events-none", "/events?filter=key%3Dnothing"),
-    ("events-wrong", "/events?filter=nonsense%3D1"),
-    ("fabrics", "/fabrics"),
-    ("fabric", "/fabrics/dc1"),
-    ("vlans", "/vlans"),
-    ("vlan", "/vlans/dc1/10"),
-    ("subnets", "/subnets"),
-    ("subnet-cells", "/subnets/10.79.0.0/24"),
-    ("subnet-address", "/subnets/10.79.0.0/24?a=10.79.0.7"),
-    ("subnet-blocks", "/subnets/10.77.0.0/16"),
-    ("subnet-ranges", "/subnets/10.77.0.0/16?tab=ranges"),
-    ("subnet-reservations", "/subnets/10.77.0.0/16?tab=reservations"),
-    ("subnet-options", "/subnets/10.77.0.0/16?tab=options"),
-    ("subnet-changes", "/subnets/10.77.0.0/16?tab=changes"),
-    ("subnet-new", "/subnets?do=create"),
-    ("subnet-edit", "/subnets/10.77.0.0/16?do=update"),
-    ("subnet-delete", "/subnets/10.79.0.0/24?do=delete"),
-    ("ranges", "/ranges"),
-    ("reservations", "/reservations"),
-    ("reservation", "/reservations/10.79.0.7"),
-    ("leases", "/leases"),
-    ("leases-none", "/leases?filter=mac%3D02:00:00:00:00:01"),
-    ("lease-release", "/leases/LEASE?do=release"),
-    ("lease", "/leases/LEASE"),
-    ("vrfs", "/vrfs"),
-    ("machines", "/machines"),
-    ("machine", "/machines/kestrel"),
-    ("machine-new", "/machines?do=create"),
-    ("interfaces", "/interfaces"),
-    ("boot-profiles", "/boot-profiles"),
-    ("boot-files", "/boot-files"),
-    ("boot-defaults", "/boot-defaults"),
-    ("racks", "/racks"),
-    ("rack", "/racks/rack1"),
-    ("rack-away", "/racks/rack2"),
-    ("rack-revoke", "/racks/rack2?do=revoke"),
-    ("rack-tokens", "/rack-tokens"),
-    ("rack-token-new", "/rack-tokens?do=create"),
-    ("users", "/users"),
-    ("user", "/users/mira"),
-    ("user-password", "/users/mira?do=set-password"),
-    ("tokens", "/tokens"),
-    ("audit", "/audit"),
-    ("system", "/system"),
-    ("account", "/account"),
-    ("find", "/find?q=dc1"),
-    ("find-none", "/find?q=nothing-by-that-name"),
-    ("sign-in", "/sign-in"),
+/// Name of its picture, and where it is: a line for each page. A test of region holds them against its router, so that none is forgotten.
+const PAGES: &str = include_str!("tour.txt");
+const SITE: &str = include_str!("site.yaml");
+
+/// How one comes to a page that has no address of its own: the answer to a form.
+type Way = fn(&Desk) -> anyhow::Result<()>;
+
+const ANSWERS: &[(&str, Way)] = &[
+    ("subnet-preview", |desk| {
+        desk.go("/subnets/10.77.0.0/24?do=update")?;
+        desk.browser.fill("#f-dns_servers", "10.77.0.53, 10.77.0.55")?;
+        desk.browser.fill("#f-message", "dns2 moves on Friday")?;
+        desk.browser.press("Preview change")?;
+        desk.browser.sees(".diff .add", "10.77.0.55").map(drop)
+    }),
+    ("subnet-refused", |desk| {
+        desk.go("/subnets/10.77.0.0/24?do=update")?;
+        desk.browser.fill("#f-gateway", "10.99.0.1")?;
+        desk.browser.fill("#f-dns_servers", "10.77.0.300")?;
+        desk.browser.press("Preview change")?;
+        desk.browser.sees("[role=alert]", "10.77.0.300").map(drop)
+    }),
+    ("apply-plan", |desk| {
+        desk.plan(&SITE.replace("note: provision-a", "note: provision-a, rows A to L"))?;
+        desk.browser.sees(".diff .add", "rows A to L").map(drop)
+    }),
+    ("apply-refused", |desk| {
+        desk.plan("kind: vlan\nfabric: osl1-leaf\nvid: 9000\n---\nkind: cat\n")?;
+        desk.browser.sees("[role=alert]", "Line 5").map(drop)
+    }),
+    ("leases-ticked", |desk| {
+        desk.go("/leases")?;
+        desk.browser.click_on("tbody tr:nth-child(2) [name=row]")?;
+        desk.browser.click_on("tbody tr:nth-child(3) [name=row]")
+    }),
 ];
 
 #[test]
 fn every_page_is_for_everybody_and_asks_nobody_else() -> anyhow::Result<()> {
-    let Some(mut desk) = Desk::open("tour", Wishes::default())? else { return Ok(()) };
-    let lease = desk.furnish()?;
+    let wishes = Wishes { undescribed: true, ..Wishes::default() };
+    let Some(mut desk) = Desk::open("tour", wishes)? else { return Ok(()) };
+    let there = desk.furnish()?;
     desk.sign_in()?;
     desk.browser.complaints()?;
     let mut wrong = Vec::new();
@@ -87,13 +73,8 @@ fn every_page_is_for_everybody_and_asks_nobody_else() -> anyhow::Result<()> {
         desk.browser.set_cookie("theme", theme)?;
         for width in [Width::Desk, Width::Phone] {
             desk.browser.resize(width)?;
-            for (name, path) in PAGES {
-                let picture = format!("{theme}-{}/{name}", width.pixels().0);
-                let path = path.replace("LEASE", &lease);
-                desk.go(&path)?;
-                let found = desk.look(&picture).with_context(|| picture.clone())?;
-                wrong.extend(found.into_iter().map(|found| format!("{picture}: {found}")));
-            }
+            let folder = format!("{theme}-{}", width.pixels().0);
+            wrong.extend(desk.walk(&folder, &there)?);
         }
     }
     let asked = desk.browser.asked()?;
@@ -107,32 +88,97 @@ fn every_page_is_for_everybody_and_asks_nobody_else() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Keys that are known once they are there.
+struct There {
+    lease: String,
+    boot: String,
+}
+
 impl Desk {
-    /// Something of everything that pages show; gives the key of a lease.
-    fn furnish(&mut self) -> anyhow::Result<String> {
-        let region = &self.centre.region;
+    /// Something of everything that pages show.
+    fn furnish(&mut self) -> anyhow::Result<There> {
+        let site = self.centre.lab.folder().join("site.yaml");
+        fs::write(&site, SITE)?;
+        let (site, region) = (site.display().to_string(), &self.centre.region);
+        let kernel = self.centre.lab.folder().join("vmlinuz");
+        fs::write(&kernel, vec![7; 300_000])?;
+        let push = format!("boot-file push {} --as installer/vmlinuz", kernel.display());
         for words in [
-            "vlan create --fabric dc1 --vid 30 --note printers",
-            "subnet create --vrf default --vlan dc1/30 --cidr 10.79.0.0/24 --gateway 10.79.0.1",
-            "range create --subnet 10.79.0.0/24 --first 10.79.0.100 --last 10.79.0.199 --dynamic=true",
-            "reservation create --subnet 10.79.0.0/24 --address 10.79.0.7 --mac 02:00:5e:00:00:07 --host-name printer7",
-            "rack token create --name rack3",
-            "token create --name ci --role viewer",
-            "machine create --name kestrel --mac 02:00:5e:00:00:11",
-            "subnet update 10.77.0.0/16 --domain dc1.example.com --message=names",
+            format!("apply -f {site} --message=site --wait"),
+            push,
+            "rack token create --name rack3".into(),
+            "token create --name ci --role viewer".into(),
+            "user create --name otto --role viewer".into(),
+            "boot-profile create --name shell --target local-disk".into(),
+            "boot-default create --boot-profile shell".into(),
+            "subnet update 10.77.0.0/24 --lease-seconds 7200 --message=longer --wait".into(),
         ] {
             region.hostler(&words.split(' ').collect::<Vec<_>>())?;
         }
-        let machine = self.centre.machine("a1", SEGMENT_A)?;
-        let (_running, told) = machine.lease(Client::Udhcpc, &["-x", "hostname:kestrel"])?;
-        let lease = told.address()?.to_string();
-        self.centre.leases_at_region(1, SOON)?;
+        for (at, name) in ["kestrel-17", "plover-09", "wren-02", "heron-44"].iter().enumerate() {
+            let mac = format!("b8:ce:f6:2a:17:{at:02x}");
+            region.hostler(&["machine", "create", "--name", name, "--mac", &mac])?;
+        }
+        self.populate()?;
         self.centre.racks[1].kill()?;
         until(SOON, "region notices", || {
             let rack = self.centre.region.json(&["rack", "get", "rack2"])?;
             Ok((rack["connected"] != true).then_some(()))
         })?;
-        Ok(lease)
+        Ok(There { lease: self.first("lease")?, boot: self.first("boot-attempt")? })
+    }
+
+    fn first(&self, noun: &str) -> anyhow::Result<String> {
+        let found = self.centre.region.list(noun, "")?;
+        let key = found.first().and_then(|item| item["meta"]["key"].as_str());
+        Ok(key.with_context(|| format!("no {noun}"))?.to_owned())
+    }
+
+    /// Machines with leases, and one that has an address which nobody gave it.
+    fn populate(&self) -> anyhow::Result<()> {
+        const CLIENTS: u16 = 96;
+        let stranger = self.centre.lab.node("stranger")?;
+        let addresses = &["10.77.0.70/16"];
+        let cable = Cable { on: &self.centre.switches, switch: SEGMENT_A, addresses };
+        self.centre.lab.plug(&stranger, "eth0", cable)?;
+        let node = self.centre.node("hall1", SEGMENT_A)?;
+        let mut hall = Swarm::new(&node, 1, CLIENTS)?;
+        hall.bind(3 * SOON)?;
+        // One boots from the network, and comes as far as its first packets.
+        let booting = self.centre.machine("kestrel", SEGMENT_A)?;
+        let own = ["address", "b8:ce:f6:2a:17:00"];
+        booting.node.run(&[&["ip", "link", "set", "eth0"][..], &own].concat())?;
+        let firmware = ["-V", "PXEClient:Arch:00007:UNDI:003016", "-x", "0x5d:0007"];
+        let (_running, _) = booting.lease(Client::Udhcpc, &firmware)?;
+        self.centre.leases_at_region(usize::from(CLIENTS) + 1, SOON)
+    }
+
+    /// What is wrong with the pages that are looked at so.
+    fn walk(&self, folder: &str, there: &There) -> anyhow::Result<Vec<String>> {
+        let mut wrong = Vec::new();
+        let mut look = |name: &str| -> anyhow::Result<()> {
+            let picture = format!("{folder}/{name}");
+            let found = self.look(&picture).with_context(|| picture.clone())?;
+            wrong.extend(found.into_iter().map(|found| format!("{picture}: {found}")));
+            Ok(())
+        };
+        for line in PAGES.lines() {
+            let (name, path) = line.split_once(' ').context("NAME PATH")?;
+            self.go(&path.replace("LEASE", &there.lease).replace("BOOT", &there.boot))?;
+            look(name)?;
+        }
+        for (name, come) in ANSWERS {
+            come(self).with_context(|| format!("{folder}/{name}"))?;
+            look(name)?;
+        }
+        Ok(wrong)
+    }
+
+    fn plan(&self, text: &str) -> anyhow::Result<()> {
+        self.go("/apply")?;
+        let source = "document.querySelector('#f-text').value = arguments[0]";
+        self.browser.script(source, &[text])?;
+        self.browser.press("Preview what it does")
     }
 
     /// What is wrong with the page in front.

@@ -49,13 +49,24 @@ pub fn of_change(
         }
     }
     effects.named.sort_by_key(|named| std::cmp::Reverse(named.count));
+    effects.racks = racks(tx, kind, versions)?;
+    Ok(effects)
+}
+
+/// Those that serve a resource in any of these versions, and whether each can be told now.
+pub fn racks(
+    tx: &mut Tx<'_>,
+    kind: &Kind,
+    versions: &[&DynamicMessage],
+) -> Result<BTreeMap<String, bool>, OperationError> {
+    let mut racks = BTreeMap::new();
     for version in versions {
-        for rack in racks(tx, kind, version)? {
+        for rack in serving(tx, kind, version)? {
             let connected = value(&get(tx, "rack", &rack)?, "connected") == "yes";
-            effects.racks.insert(rack, connected);
+            racks.insert(rack, connected);
         }
     }
-    Ok(effects)
+    Ok(racks)
 }
 
 /// Every kind with a field that names this one.
@@ -69,7 +80,7 @@ pub fn naming(
 }
 
 /// Those of the VLAN that it is, is on, or whose subnet it is in.
-fn racks(
+fn serving(
     tx: &mut Tx<'_>,
     kind: &Kind,
     item: &DynamicMessage,

@@ -90,6 +90,15 @@ pub struct Usage {
     pub leases: u64,
     /// The fullest first.
     pub fills: Vec<Fill>,
+    /// Of every subnet with dynamic addresses: how many are held, and how many there are.
+    all: HashMap<Uuid, (u64, u64)>,
+}
+
+impl Usage {
+    /// None: it has no dynamic addresses.
+    pub fn of(&self, subnet: Uuid) -> Option<(u64, u64)> {
+        self.all.get(&subnet).copied()
+    }
 }
 
 /// Counting walks every lease, so that all who look within a few seconds get one count.
@@ -127,11 +136,12 @@ pub fn fills(tx: &mut Tx<'_>) -> Result<Vec<Fill>, OperationError> {
 fn count(tx: &mut Tx<'_>) -> Result<Usage, OperationError> {
     let held = usage::held_by_subnet(tx.conn, tx.now)?;
     let mut counts = sizes(tx, &held)?;
+    let all = counts.iter().map(|(subnet, held, size)| (*subnet, (*held, *size))).collect();
     counts.sort_by_key(|(subnet, held, size)| {
         (std::cmp::Reverse(u128::from(*held) * 1000 / u128::from((*size).max(1))), *subnet)
     });
     counts.truncate(FULLEST);
-    Ok(Usage { leases: held.values().sum(), fills: named(tx, counts)? })
+    Ok(Usage { leases: held.values().sum(), fills: named(tx, counts)?, all })
 }
 
 /// Each subnet with dynamic addresses: how many are held, and how many there are.

@@ -27,7 +27,10 @@ impl v1::enrol_server::Enrol for Racks {
             signing_request: request.signing_request,
             name: request.name,
             version: request.version,
-            address: peer.as_ref().map(|peer| peer.address.ip().to_string()).unwrap_or_default(),
+            address: peer
+                .as_ref()
+                .map(|peer| peer.address.ip().to_canonical().to_string())
+                .unwrap_or_default(),
         };
         match rack::join(&self.region, joining, self.signing.clone()).await {
             Ok(joined) => {

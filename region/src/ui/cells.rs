@@ -5,7 +5,10 @@ use common::Timestamp;
 use prost_reflect::{DynamicMessage, ReflectMessage, Value};
 use proto::describe::{self, Field, Kind};
 
-use super::words::{self, Moment, encoded};
+use super::{
+    room::Room,
+    words::{self, Moment, encoded},
+};
 
 #[derive(Clone, Debug, Template)]
 #[template(path = "cell.html")]
@@ -19,9 +22,25 @@ pub(super) enum Cell {
     CodeLink(String, String),
     State(Tone, String),
     Time(Moment),
+    Room(Room),
 }
 
 impl HtmlSafe for Cell {}
+
+impl Cell {
+    /// Without what it leads to.
+    pub(super) fn text(&self) -> &str {
+        match self {
+            Self::Text(text)
+            | Self::Muted(text)
+            | Self::Code(text)
+            | Self::Link(_, text)
+            | Self::CodeLink(_, text)
+            | Self::State(_, text) => text,
+            Self::Empty | Self::Time(_) | Self::Room(_) => "",
+        }
+    }
+}
 
 /// A state's shape and colour; the word stands beside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -103,7 +103,7 @@ fn badge(
 }
 
 /// A lease that is over is not released.
-fn pointless(item: &DynamicMessage) -> &'static [&'static str] {
+pub(super) fn pointless(item: &DynamicMessage) -> &'static [&'static str] {
     let state = item.get_field_by_name("state").map(|state| proto::describe::show(&state));
     match state.as_deref() {
         None | Some("bound") => &[],

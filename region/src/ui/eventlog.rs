@@ -3,11 +3,17 @@
 use askama::Template;
 use axum::{extract::State, response::Response};
 use common::{Objection, Timestamp};
-use proto::{describe, v1};
+use prost_reflect::DynamicMessage;
+use proto::{
+    describe::{self, meta},
+    masks, v1,
+};
+use std::collections::HashMap;
 
 use super::{
     Console, Fault,
     cells::{self, Cell, Tone},
+    export::{self, Format},
     frame::{self, Frame},
     query::Query,
     racks::time,
@@ -16,7 +22,7 @@ use super::{
 };
 use crate::{
     events::{self, Cursor},
-    operations::{OperationError, event},
+    operations::{OperationError, Tx, event, list::Page},
 };
 
 #[derive(Template)]
@@ -26,6 +32,8 @@ struct EventsPage {
     filter: String,
     objections: Vec<Objection>,
     chips: Vec<(&'static str, String, bool)>,
+    csv: String,
+    json: String,
     /// Of this page's newest; a link with it marks what was new since.
     cursor: String,
     mark_here: String,
@@ -50,7 +58,7 @@ pub(super) struct EventLine {
     pub(super) kind: Cell,
     pub(super) what: Cell,
     pub(super) detail: String,
-    pub(super) actor: String,
+    pub(super) actor: Cell,
 }
 
 const CHIPS: [(&str, &str); 6] = [
@@ -70,23 +78,29 @@ pub(super) async fn show(
     query: Query,
 ) -> Result<Response, Fault> {
     let request = request(&query);
+    if let Some(format) = Format::of(query.get("as")) {
+        let kind = describe::kind("event").expect("the contract has events");
+        return export::pages((console, visitor), kind, as_any, request, format);
+    }
+    let now = console.region.clock.now();
     let read = console.region.read(&visitor.actor, move |tx| {
         let cursor = events::now(tx.conn)?;
         match event::list(tx, &request) {
             Err(OperationError::Refused(objections)) => Ok((cursor, None, objections)),
-            page => Ok((cursor, Some(page?), Vec::new())),
+            page => {
+                let page = page?;
+                let lines = lines(tx, &page.items, now)?;
+                Ok((cursor, Some((lines, page.next_page_token)), Vec::new()))
+            }
         }
     });
     let (cursor, page, objections) = read.await?;
-    let now = console.region.clock.now();
-    let (items, next) =
-        page.map_or_else(Default::default, |page| (page.items, page.next_page_token));
+    let (lines, next) = page.unwrap_or_default();
     let filter = query.get("filter").to_owned();
     let chip = |(name, value): (&'static str, &str)| {
         (name, query.with(&[("filter", value), ("after", "")]), filter == value)
     };
     let after = query.get("after");
-    let lines: Vec<EventLine> = items.iter().map(|event| line(event, now)).collect();
     let new = query.get("since").parse().ok().map(|since| newer(&lines, since));
     let frame = Frame::new(&visitor, &[("Events", "/events")], now).command(command(&filter));
     // A page further back is not the live one.
@@ -94,6 +108,8 @@ pub(super) async fn show(
     frame::render(&EventsPage {
         frame,
         chips: CHIPS.map(chip).into(),
+        csv: query.with(&[("as", "csv"), ("after", ""), ("since", "")]),
+        json: query.with(&[("as", "json"), ("after", ""), ("since", "")]),
         mark_here: query.with(&[("since", &cursor.to_string()), ("after", "")]),
         cursor: cursor.to_string(),
         new,
@@ -131,17 +147,35 @@ fn command(filter: &str) -> String {
 
 /// The newest that pass a filter.
 pub(super) fn newest(
-    tx: &mut crate::operations::Tx<'_>,
+    tx: &mut Tx<'_>,
     filter: &str,
     count: i32,
 ) -> Result<Vec<EventLine>, OperationError> {
     let request =
         v1::ListRequest { page_size: count, filter: filter.into(), ..v1::ListRequest::default() };
-    let now = tx.now;
-    Ok(event::list(tx, &request)?.items.iter().map(|event| line(event, now)).collect())
+    let (now, page) = (tx.now, event::list(tx, &request)?);
+    lines(tx, &page.items, now)
 }
 
-fn line(event: &v1::Event, now: Timestamp) -> EventLine {
+fn as_any(
+    tx: &mut Tx<'_>,
+    request: &v1::ListRequest,
+) -> Result<Page<DynamicMessage>, OperationError> {
+    let page = event::list(tx, request)?;
+    let items = page.items.iter().map(masks::to_dynamic).collect();
+    Ok(Page { items, next_page_token: page.next_page_token })
+}
+
+fn lines(
+    tx: &mut Tx<'_>,
+    events: &[v1::Event],
+    now: Timestamp,
+) -> Result<Vec<EventLine>, OperationError> {
+    let mut racks = Racks::default();
+    events.iter().map(|event| Ok(line(event, racks.actor(tx, event)?, now))).collect()
+}
+
+fn line(event: &v1::Event, actor: Cell, now: Timestamp) -> EventLine {
     let gone = event.r#type.ends_with(".deleted");
     let what = match describe::kind(about(event)) {
         Some(kind) if !gone && !event.key.is_empty() => {
@@ -154,17 +188,45 @@ fn line(event: &v1::Event, now: Timestamp) -> EventLine {
         at: Moment::clock(time(event.at).unwrap_or(now), now),
         kind: Cell::State(tone(event), event.r#type.clone()),
         what,
-        detail: event.detail.clone(),
-        actor: actor(event),
+        detail: detail(event),
+        actor,
     }
 }
 
-/// A rack acts under its id; where the event is about a rack, that is the one.
-fn actor(event: &v1::Event) -> String {
-    match event.actor.strip_prefix("rack ") {
-        Some(_) if about(event) == "rack" => event.key.clone(),
-        Some(id) => format!("rack {}…", id.chars().take(8).collect::<String>()),
-        None => event.actor.clone(),
+/// A generation's epoch means something to programs alone.
+fn detail(event: &v1::Event) -> String {
+    let of_scope =
+        event.r#type.strip_prefix("scope.").and_then(|_| event.detail.split_once(" at "));
+    let Some((scope, rest)) = of_scope else { return event.detail.clone() };
+    let (generation, more) = rest.split_at(rest.find([' ', ':', ',']).unwrap_or(rest.len()));
+    match generation.split_once('.') {
+        Some((_, number)) => format!("{scope}, generation {number}{more}"),
+        None => event.detail.clone(),
+    }
+}
+
+/// A rack acts under its id; people know it by its key.
+#[derive(Default)]
+struct Racks(HashMap<String, Cell>);
+
+impl Racks {
+    fn actor(&mut self, tx: &mut Tx<'_>, event: &v1::Event) -> Result<Cell, OperationError> {
+        let Some(id) = event.actor.strip_prefix("rack ") else {
+            return Ok(Cell::Muted(event.actor.clone()));
+        };
+        if let Some(known) = self.0.get(id) {
+            return Ok(known.clone());
+        }
+        let cell = match super::resource("rack").get(tx, id) {
+            Ok(rack) => {
+                let key = meta(&rack, "key");
+                Cell::Link(cells::page_of("rack", &key), key)
+            }
+            Err(OperationError::NotFound { .. }) => Cell::Muted("a rack that is gone".into()),
+            Err(error) => return Err(error),
+        };
+        self.0.insert(id.to_owned(), cell.clone());
+        Ok(cell)
     }
 }
 
@@ -181,5 +243,25 @@ fn tone(event: &v1::Event) -> Tone {
         (_, "lease.bound" | "scope.applied" | "rack.connected" | "rack.joined") => Tone::Ok,
         (_, "lease.expired" | "lease.released") => Tone::Off,
         _ => Tone::Info,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_generation_is_said_by_its_number() {
+        for (name, said, expected) in [
+            ("scope.applied", "dhcp dc1/10 at 1795417236.5", "dhcp dc1/10, generation 5"),
+            ("scope.refused", "dns at 1795417236.12: no: at all", "dns, generation 12: no: at all"),
+            ("scope.applied", "dhcp at night", "dhcp at night"),
+            ("lease.bound", "seen at 1795417236.5", "seen at 1795417236.5"),
+            ("scope.standby", "", ""),
+        ] {
+            let (r#type, detail_of) = (name.to_owned(), said.to_owned());
+            let event = v1::Event { r#type, detail: detail_of, ..v1::Event::default() };
+            assert_eq!(detail(&event), expected);
+        }
     }
 }

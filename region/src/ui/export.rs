@@ -5,7 +5,7 @@ use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
-use futures_util::stream;
+use futures_util::{Stream, stream};
 use prost_reflect::DynamicMessage;
 use proto::{
     describe::{Kind, meta},
@@ -13,7 +13,7 @@ use proto::{
 };
 
 use super::{Console, Fault, visitor::Visitor};
-use crate::operations::{OperationError, erased::AnyResource};
+use crate::operations::{OperationError, Tx, erased::AnyResource, list::Page};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
@@ -31,6 +31,24 @@ impl Format {
     }
 }
 
+impl Format {
+    /// A file by this name, sent as it is made.
+    pub(super) fn download(
+        self,
+        name: &str,
+        parts: impl Stream<Item = Result<Bytes, OperationError>> + Send + 'static,
+    ) -> Response {
+        let (media, extension) = match self {
+            Self::Csv => ("text/csv; charset=utf-8", "csv"),
+            Self::Json => ("application/json", "json"),
+        };
+        let name = format!("attachment; filename=\"{name}.{extension}\"");
+        let headers =
+            [(header::CONTENT_TYPE, media.to_owned()), (header::CONTENT_DISPOSITION, name)];
+        (headers, Body::from_stream(parts)).into_response()
+    }
+}
+
 /// As many as one page of a list may have.
 const PAGE: i32 = 1000;
 
@@ -41,12 +59,21 @@ pub(super) fn list(
     request: v1::ListRequest,
     format: Format,
 ) -> Result<Response, Fault> {
-    let (media, extension) = match format {
-        Format::Csv => ("text/csv; charset=utf-8", "csv"),
-        Format::Json => ("application/json", "json"),
-    };
-    let name = format!("attachment; filename=\"{}.{extension}\"", resource.kind().plural);
-    let headers = [(header::CONTENT_TYPE, media.to_owned()), (header::CONTENT_DISPOSITION, name)];
+    let read = move |tx: &mut Tx<'_>, request: &v1::ListRequest| resource.list(tx, request);
+    pages((console, visitor), resource.kind(), read, request, format)
+}
+
+/// The same for what has a list of its own.
+pub(super) fn pages(
+    (console, visitor): (Console, Visitor),
+    kind: &'static Kind,
+    list: impl Fn(&mut Tx<'_>, &v1::ListRequest) -> Result<Page<DynamicMessage>, OperationError>
+    + Copy
+    + Send
+    + 'static,
+    request: v1::ListRequest,
+    format: Format,
+) -> Result<Response, Fault> {
     let request = v1::ListRequest { page_size: PAGE, page_token: String::new(), ..request };
     let start = Some((request, true));
     let pages = stream::try_unfold(start, move |at| {
@@ -54,18 +81,18 @@ pub(super) fn list(
         async move {
             let Some((request, first)) = at else { return Ok(None) };
             let asked = request.clone();
-            let read = console.region.read(&visitor.actor, move |tx| resource.list(tx, &asked));
+            let read = console.region.read(&visitor.actor, move |tx| list(tx, &asked));
             let page = read.await?;
             let last = page.next_page_token.is_empty();
             let text = match format {
-                Format::Csv => csv(resource.kind(), &page.items, first),
+                Format::Csv => csv(kind, &page.items, first),
                 Format::Json => json(&page.items, first, last),
             };
             let next = v1::ListRequest { page_token: page.next_page_token, ..request };
             Ok::<_, OperationError>(Some((Bytes::from(text), (!last).then_some((next, false)))))
         }
     });
-    Ok((headers, Body::from_stream(pages)).into_response())
+    Ok(format.download(&kind.plural, pages))
 }
 
 fn csv(kind: &Kind, items: &[DynamicMessage], first: bool) -> String {
@@ -88,7 +115,7 @@ fn csv(kind: &Kind, items: &[DynamicMessage], first: bool) -> String {
 }
 
 /// RFC 4180. A spreadsheet runs what begins with one of these signs, and a host name is a stranger's text.
-fn quoted(value: &str) -> String {
+pub(super) fn quoted(value: &str) -> String {
     let value = if value.starts_with(['=', '+', '-', '@', '\t', '\r']) {
         format!("'{value}")
     } else {

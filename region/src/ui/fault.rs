@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::{
-    extract::rejection::FormRejection,
+    extract::rejection::{FormRejection, StringRejection},
     http::StatusCode,
     response::{Html, IntoResponse, Response},
 };
@@ -41,6 +41,11 @@ impl Fault {
         Self::new(StatusCode::FORBIDDEN, "Refused", said)
     }
 
+    pub(super) fn half_a_form() -> Self {
+        let said = "Nothing was changed: the form came without its end, or is none.";
+        Self::new(StatusCode::BAD_REQUEST, "Refused", said)
+    }
+
     pub(super) fn own() -> Self {
         let said = "The region met an error of its own; its log has the details.";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "That did not work", said)
@@ -77,6 +82,16 @@ impl From<OperationError> for Fault {
 impl From<FormRejection> for Fault {
     fn from(rejection: FormRejection) -> Self {
         Self::new(rejection.status(), "Refused", rejection.body_text())
+    }
+}
+
+impl From<StringRejection> for Fault {
+    fn from(rejection: StringRejection) -> Self {
+        let said = match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => "Nothing was changed: that is more than a page takes. The command line takes files of any size in parts.".into(),
+            _ => format!("Nothing was changed: {}.", rejection.body_text()),
+        };
+        Self::new(rejection.status(), "Refused", said)
     }
 }
 

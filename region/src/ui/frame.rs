@@ -64,7 +64,8 @@ const NAVIGATION: &[(&str, &[&str])] = &[
         ],
     ),
     ("Edge", &["racks", "rack-tokens"]),
-    ("Access", &["users", "tokens", "audit"]),
+    ("Change", &["apply", "audit"]),
+    ("Access", &["users", "tokens"]),
     ("Region", &["system"]),
 ];
 
@@ -124,6 +125,7 @@ pub(super) fn navigation(visitor: &Visitor, here: &str) -> Vec<Group> {
 fn may_see(visitor: &Visitor, path: &str) -> bool {
     match path {
         "" | "audit" | "system" => true,
+        "apply" => authorise(&visitor.actor, "apply", Verb::Apply).is_ok(),
         _ => describe::kind(path)
             .is_some_and(|kind| authorise(&visitor.actor, &kind.noun, Verb::List).is_ok()),
     }

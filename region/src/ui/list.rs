@@ -4,21 +4,25 @@ use askama::Template;
 use axum::response::{IntoResponse, Redirect, Response};
 use common::Objection;
 use prost_reflect::DynamicMessage;
-use proto::describe::Kind;
+use proto::{describe::Kind, v1};
+use std::sync::Arc;
 
 use super::{
     Console, Fault, boots,
+    bulk::Bulk,
+    elsewhere::{self, Elsewhere},
     export::{self, Format},
     frame::{self, Frame},
     query::Query,
+    room,
     table::{self, Choice, Table},
     visitor::Visitor,
     words,
 };
 use crate::{
     auth::Verb,
-    events,
-    operations::{OperationError, erased::AnyResource, list::Page},
+    events::{self, Cursor},
+    operations::{OperationError, Tx, erased::AnyResource, list::Page, usage::Usage},
 };
 
 #[derive(Template)]
@@ -44,6 +48,7 @@ struct ListPage {
     carried: Vec<(String, String)>,
     objections: Vec<Objection>,
     table: Table,
+    elsewhere: Option<&'static Elsewhere>,
     create_command: String,
 }
 
@@ -60,8 +65,12 @@ pub(super) struct Manner {
 
 const PLAIN: Manner = Manner { chips: &[], order: "", finish: |_, _, _| {} };
 
+const LEASES: Manner =
+    Manner { chips: &[("All", ""), ("Bound", "state=bound"), ("Over", "state!=bound")], ..PLAIN };
+
 fn manner(kind: &Kind) -> Manner {
     match kind.noun.as_str() {
+        "lease" => LEASES,
         "boot-attempt" => boots::MANNER,
         _ => PLAIN,
     }
@@ -82,23 +91,21 @@ pub(super) async fn show(
     let manner = manner(resource.kind());
     let query = query.or("sort", manner.order);
     let request = table::request(&query);
-    let read = console.region.read(&visitor.actor, move |tx| {
-        let cursor = events::now(tx.conn)?;
-        match resource.list(tx, &request) {
-            Err(OperationError::Refused(objections)) => Ok((cursor, None, objections)),
-            page => Ok((cursor, Some(page?), Vec::new())),
-        }
-    });
-    let (cursor, page, objections) = read.await?;
+    let read = read(&console, &visitor, resource, request).await?;
     let (kind, now) = (resource.kind(), console.region.clock.now());
     let path = format!("/{}", kind.plural);
-    let page = page.unwrap_or(Page { items: Vec::new(), next_page_token: String::new() });
+    let counted = read.usage.is_some().then_some(["range", "lease"]).into_iter().flatten();
+    let topics: Vec<&str> = std::iter::once(kind.noun.as_str()).chain(counted).collect();
     let frame = Frame::new(&visitor, &[(&words::label(&kind.plural), &path)], now)
         .command(command(kind, &query))
-        .live(&[&kind.noun], cursor);
+        .live(&topics, read.cursor);
     let may_create = kind.has("Create") && frame::may(&visitor, Verb::Create, &kind.noun);
-    let mut table = table::table(resource, &query, &page, now);
-    (manner.finish)(&visitor, &mut table, &page.items);
+    let mut table = table::table(resource, &query, &read.page, now);
+    table.bulk = Bulk::of(&visitor, kind, &query);
+    if let Some(usage) = &read.usage {
+        room::add(&mut table, usage, &read.page.items);
+    }
+    (manner.finish)(&visitor, &mut table, &read.page.items);
     let chip = |(name, filter): &(&'static str, &str)| {
         let link = query.with(&[("filter", filter), ("after", "")]);
         (*name, link, query.get("filter") == *filter)
@@ -121,10 +128,41 @@ pub(super) async fn show(
         fields: fields(kind),
         operators: OPERATORS,
         carried: query.except(&["after", "field", "is", "value"]),
-        objections,
+        objections: read.objections,
         table,
+        elsewhere: elsewhere::of(kind),
         create_command: create_command(kind),
     })
+}
+
+/// What one transaction reads for the page.
+struct Read {
+    cursor: Cursor,
+    /// Of subnets alone.
+    usage: Option<Arc<Usage>>,
+    page: Page<DynamicMessage>,
+    objections: Vec<Objection>,
+}
+
+async fn read(
+    console: &Console,
+    visitor: &Visitor,
+    resource: &'static dyn AnyResource,
+    request: v1::ListRequest,
+) -> Result<Read, OperationError> {
+    let counted = (resource.kind().noun == "subnet").then(|| console.counted.clone());
+    let work = move |tx: &mut Tx<'_>| {
+        let cursor = events::now(tx.conn)?;
+        let usage = counted.as_ref().map(|counted| counted.usage(tx)).transpose()?;
+        let (page, objections) = match resource.list(tx, &request) {
+            Err(OperationError::Refused(objections)) => {
+                (Page { items: Vec::new(), next_page_token: String::new() }, objections)
+            }
+            page => (page?, Vec::new()),
+        };
+        Ok(Read { cursor, usage, page, objections })
+    };
+    console.region.read(&visitor.actor, work).await
 }
 
 /// How a field may be held against a value, in words.

@@ -218,6 +218,16 @@ pub(super) struct Block {
 }
 
 impl Block {
+    /// What of its address differs from block to block.
+    pub(super) fn label(&self) -> String {
+        let parts: Vec<&str> = self.name.split(['.', '/']).collect();
+        match parts.as_slice() {
+            [_, second, _, _, "16"] => format!(".{second}.0.0"),
+            [_, _, third, ..] => format!(".{third}.0"),
+            _ => String::new(),
+        }
+    }
+
     /// Of twenty steps; what is held at all is seen.
     pub(super) fn height(&self) -> u64 {
         (self.held * 20).div_ceil(self.size.max(1)).min(20)

@@ -1,13 +1,16 @@
 //! Pages over the same operations as the API. These serve every kind of resource; a page that deserves more has a file of its own here.
 
 mod actions;
+mod apply;
 mod assets;
 mod badge;
 mod boots;
+mod bulk;
 #[expect(unused_qualifications, reason = "askama writes some for an enum")]
 mod cells;
 mod dashboard;
 mod detail;
+mod elsewhere;
 mod eventlog;
 mod export;
 mod fault;
@@ -20,11 +23,13 @@ mod list;
 mod live;
 mod machines;
 mod map;
+mod multipart;
 mod options;
 mod own;
 mod preview;
 mod query;
 mod racks;
+mod room;
 mod save;
 mod signin;
 mod subnet;
@@ -42,7 +47,7 @@ use axum::{
     http::request::Parts,
     middleware,
     response::{IntoResponse, Response},
-    routing::{get, post},
+    routing::{MethodRouter, get, post},
 };
 use std::collections::HashMap;
 use tower_http::compression::CompressionLayer;
@@ -52,6 +57,7 @@ use crate::{
     operations::{erased::AnyResource, sign_in::Gate, usage::Counted},
     resources,
 };
+pub use elsewhere::{ELSEWHERE, Elsewhere};
 use fault::Fault;
 use form::Draft;
 use live::Audience;
@@ -77,25 +83,64 @@ const LONGEST_FORM: usize = 256 * 1024;
 pub fn routes(region: Region) -> Router {
     let tally = Tally::spawn(&region);
     let (gate, counted) = (Gate::default(), Counted::default());
-    Router::new()
-        .route("/", get(dashboard::show))
-        .route("/sign-in", get(signin::show).post(signin::sign_in))
-        .route("/sign-out", post(signin::sign_out))
-        .route("/account", get(signin::account))
-        .route("/taste", post(signin::taste))
-        .route("/events", get(eventlog::show))
-        .route("/racks", get(racks::list))
-        .route("/audit", get(trail::show))
-        .route("/system", get(system::show))
-        .route("/find", get(find::show))
-        .route("/live", get(live::events))
-        .route("/assets/{name}", get(assets::serve))
-        .route("/{plural}", get(list_or_blank).post(create))
-        .route("/{plural}/{*key}", get(detail_or_edit).post(change))
+    let places = PLACES.iter().map(|(path, place)| (*path, place()));
+    places
+        .fold(Router::new(), |router, (path, place)| router.route(path, place))
         .layer(middleware::from_fn(guard::guard))
         .layer(DefaultBodyLimit::max(LONGEST_FORM))
         .layer(CompressionLayer::new())
         .with_state(Console { region, gate, counted, tally, audience: Audience::default() })
+}
+
+/// What is where.
+type Place = fn() -> MethodRouter<Console>;
+
+const PLACES: &[(&str, Place)] = &[
+    ("/", || get(dashboard::show)),
+    ("/sign-in", || get(signin::show).post(signin::sign_in)),
+    ("/sign-out", || post(signin::sign_out)),
+    ("/account", || get(signin::account)),
+    ("/taste", || post(signin::taste)),
+    ("/events", || get(eventlog::show)),
+    ("/racks", || get(racks::list)),
+    ("/audit", || get(trail::show)),
+    ("/apply", || {
+        get(apply::show).post(apply::send).layer(DefaultBodyLimit::max(apply::LONGEST_FILE))
+    }),
+    ("/system", || get(system::show)),
+    ("/find", || get(find::show)),
+    ("/live", || get(live::events)),
+    ("/assets/{name}", || get(assets::serve)),
+    ("/{plural}", || get(list_or_blank).post(create_or_run)),
+    ("/{plural}/{*key}", || get(detail_or_edit).post(change)),
+];
+
+/// What people do not look at: they send to it, or a page reads it.
+const NO_PAGES: &[&str] = &["/sign-out", "/taste", "/live", "/assets/{name}"];
+
+/// Every page that there is, by its address; a star stands for the key of a resource. For tests that must forget none.
+pub fn pages() -> Vec<String> {
+    let places = PLACES.iter().map(|(path, _)| *path);
+    let alone = places.filter(|path| !NO_PAGES.contains(path) && !path.contains('{'));
+    let of_kinds = resources::TABLE.iter().flat_map(|resource| {
+        let kind = resource.kind();
+        let list = format!("/{}", kind.plural);
+        let page = format!("{list}/*");
+        let change = |verb: &str| format!("{page}?do={verb}");
+        let shared = [
+            Some(list.clone()),
+            Some(page.clone()),
+            kind.has("Create").then(|| format!("{list}?do=create")),
+            kind.has("Update").then(|| change("update")),
+            kind.has("Delete").then(|| change("delete")),
+        ];
+        let own = own::OWN.iter().filter(|own| own.noun == kind.noun);
+        shared.into_iter().flatten().chain(own.map(|own| change(own.name))).collect::<Vec<_>>()
+    });
+    let mut pages: Vec<String> = alone.map(str::to_owned).chain(of_kinds).collect();
+    pages.sort();
+    pages.dedup();
+    pages
 }
 
 /// A request to a page of one kind of resource, and of one resource when there is a key.
@@ -134,6 +179,9 @@ impl Asked {
 }
 
 async fn list_or_blank(asked: Asked) -> Result<Response, Fault> {
+    if let Some(own) = bulk::find(asked.resource.kind(), asked.query.get("do")) {
+        return bulk::ask(asked, own).await;
+    }
     let Asked { console, visitor, resource, query, .. } = asked;
     match query.get("do") {
         "create" if resource.kind().has("Create") => {
@@ -171,7 +219,10 @@ async fn detail_or_edit(asked: Asked) -> Result<Response, Fault> {
     form::show(&console, &visitor, draft).await
 }
 
-async fn create(asked: Asked, typed: Typed) -> Result<Response, Fault> {
+async fn create_or_run(asked: Asked, typed: Typed) -> Result<Response, Fault> {
+    if let Some(own) = bulk::find(asked.resource.kind(), asked.query.get("do")) {
+        return bulk::run(asked, own, typed).await;
+    }
     if !asked.resource.kind().has("Create") {
         return Err(asked.no_page());
     }

@@ -28,7 +28,7 @@ pub(super) struct Own {
     pub(super) verb: Verb,
     pub(super) label: &'static str,
     /// What it does, before it is done.
-    about: &'static str,
+    pub(super) about: &'static str,
     /// What is typed: the name, so that nobody means another, or a secret.
     asks: Asks,
 }
@@ -145,7 +145,7 @@ pub(super) async fn run(sent: Sent, own: &'static Own, key: String) -> Result<Re
     }
 }
 
-async fn perform(sent: &Sent, own: &Own, key: String) -> Result<(), OperationError> {
+pub(super) async fn perform(sent: &Sent, own: &Own, key: String) -> Result<(), OperationError> {
     let (region, actor) = (&sent.console.region, &sent.visitor.actor);
     let message = sent.typed.word("message").to_owned();
     let write = v1::Write { message, ..v1::Write::default() };

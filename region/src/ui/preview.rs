@@ -103,7 +103,7 @@ impl Sent {
     }
 }
 
-fn rack((key, connected): (&String, &bool)) -> (Cell, Cell) {
+pub(super) fn rack((key, connected): (&String, &bool)) -> (Cell, Cell) {
     let state = match connected {
         true => Cell::State(Tone::Ok, "connected".into()),
         false => Cell::State(Tone::Unknown, "away: told when it is back".into()),

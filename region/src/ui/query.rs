@@ -2,12 +2,12 @@
 
 use axum::{
     Form,
-    extract::{FromRequest, FromRequestParts, Request, rejection::FormRejection},
-    http::request::Parts,
+    extract::{FromRequest, FromRequestParts, Request},
+    http::{header, request::Parts},
 };
 use std::{collections::HashMap, convert::Infallible};
 
-use super::words::encoded;
+use super::{Fault, multipart, words::encoded};
 
 /// Names and values in the order given; a name may come several times.
 #[derive(Clone, Debug, Default)]
@@ -87,14 +87,27 @@ impl Query {
 pub(super) struct Typed(HashMap<String, String>);
 
 impl<S: Send + Sync> FromRequest<S> for Typed {
-    type Rejection = FormRejection;
+    type Rejection = Fault;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, FormRejection> {
-        let Form(pairs) = Form::<Vec<(String, String)>>::from_request(request, state).await?;
+    async fn from_request(request: Request, state: &S) -> Result<Self, Fault> {
+        let pairs = match with_files(&request) {
+            Some(boundary) => {
+                let body = String::from_request(request, state).await?;
+                let parts = multipart::parts(&boundary, &body).ok_or_else(Fault::half_a_form)?;
+                parts.into_iter().map(|(name, text)| (name.to_owned(), text.to_owned())).collect()
+            }
+            None => Form::<Vec<(String, String)>>::from_request(request, state).await?.0,
+        };
         // Browsers end the lines of a text area with two characters (HTML, 4.10.21.8).
         let pairs = pairs.into_iter().map(|(name, value)| (name, value.replace("\r\n", "\n")));
         Ok(Self(pairs.collect()))
     }
+}
+
+/// What is between the parts of a form that carries files.
+fn with_files(request: &Request) -> Option<String> {
+    let media = request.headers().get(header::CONTENT_TYPE)?.to_str().ok()?;
+    multipart::boundary(media).map(str::to_owned)
 }
 
 impl Typed {

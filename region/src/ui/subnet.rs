@@ -13,6 +13,7 @@ use super::{
     Console, Fault,
     actions::Actions,
     badge::Badge,
+    bulk::Bulk,
     cells::{self, Cell, Pair, Tone},
     frame::{self, Frame},
     history::{self, Change},
@@ -159,7 +160,10 @@ pub(super) async fn show(
         chosen,
         dynamic,
         held,
-        table: read.page.as_ref().map(|page| table::table(resource, &query, page, now)),
+        table: read.page.as_ref().map(|page| Table {
+            bulk: Bulk::of(&visitor, resource.kind(), &query),
+            ..table::table(resource, &query, page, now)
+        }),
         add,
         options: options::told(&read.item, read.vlan.as_ref()),
         pairs: cells::pairs(super::resource("subnet").kind(), &read.item, now),

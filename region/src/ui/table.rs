@@ -4,12 +4,14 @@ use askama::{Template, filters::HtmlSafe};
 use common::Timestamp;
 use prost_reflect::DynamicMessage;
 use proto::{
-    describe::{Field, Kind, Shown, meta},
+    describe::{self, Field, Kind, Shown, meta},
     v1,
 };
 
 use super::{
+    bulk::Bulk,
     cells::{self, Cell},
+    detail,
     query::Query,
     words,
 };
@@ -23,12 +25,21 @@ pub(super) struct Table {
     pub(super) name: String,
     pub(super) columns: Vec<Column>,
     pub(super) rows: Vec<Row>,
+    /// What can be done to the rows that are ticked; none: they are not.
+    pub(super) bulk: Option<Bulk>,
     pub(super) count: String,
     pub(super) first: Option<String>,
     pub(super) next: Option<String>,
 }
 
 impl HtmlSafe for Table {}
+
+impl Table {
+    /// With the box to tick.
+    fn width(&self) -> usize {
+        self.columns.len() + usize::from(self.bulk.is_some())
+    }
+}
 
 pub(super) struct Column {
     pub(super) label: String,
@@ -41,6 +52,9 @@ pub(super) struct Column {
 
 pub(super) struct Row {
     pub(super) id: String,
+    pub(super) key: String,
+    /// Nothing can be done to it any more.
+    pub(super) over: bool,
     pub(super) cells: Vec<Cell>,
     /// Why something is wrong with it, directly below.
     pub(super) reason: Option<(Cell, String)>,
@@ -83,6 +97,8 @@ pub(super) fn table(
     let shown = columns(kind, query);
     let row = |item: &DynamicMessage| Row {
         id: meta(item, "id"),
+        key: meta(item, "key"),
+        over: !detail::pointless(item).is_empty(),
         cells: std::iter::once(cells::key(kind, item))
             .chain(shown.iter().map(|field| cells::of(field, item, now)))
             .collect(),
@@ -96,6 +112,7 @@ pub(super) fn table(
         name: words::label(&kind.plural),
         columns: std::iter::once(first).chain(head).collect(),
         rows: page.items.iter().map(row).collect(),
+        bulk: None,
         count: words::number(page.items.len() as i64),
         first: (!query.get("after").is_empty()).then(|| query.with(&[("after", "")])),
         next: (!page.next_page_token.is_empty())
@@ -139,14 +156,22 @@ fn sortable(field: &Field) -> bool {
 /// What the address names, else the contract's columns. What only repeats the key is left to the key.
 fn columns<'a>(kind: &'a Kind, query: &Query) -> Vec<&'a Field> {
     let asked = query.all("columns");
+    let within =
+        query.path.split('/').nth(2).and_then(|_| describe::kind(query.path.split('/').nth(1)?));
     let wanted = |field: &&Field| {
         if asked.is_empty() {
-            field.shown == Shown::Column && !repeats_key(kind, field)
+            let is_said = within.is_some_and(|page| repeats_page(page, field));
+            field.shown == Shown::Column && !repeats_key(kind, field) && !is_said
         } else {
             asked.contains(&field.name.as_str())
         }
     };
     kind.fields.iter().filter(|field| !field.secret).filter(wanted).collect()
+}
+
+/// What the page of one resource says of all that it lists.
+fn repeats_page(page: &Kind, field: &Field) -> bool {
+    field.refers_to == page.noun || page.noun == "subnet" && field.refers_to == "vlan"
 }
 
 /// What a column would say once more.
@@ -177,6 +202,26 @@ pub(super) fn choices(kind: &Kind, query: &Query) -> Vec<Choice> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_list_says_what_its_page_does_not() {
+        let lease = describe::kind("lease").unwrap();
+        for (path, columns, expected) in [
+            ("/leases", &[][..], "state mac host_name vlan ends_at"),
+            ("/subnets/10.0.0.0/24", &[], "state mac host_name ends_at"),
+            ("/subnets/10.0.0.0/24", &[("columns", "vlan")], "vlan"),
+            ("/leases", &[("columns", "mac"), ("columns", "rack")], "mac rack"),
+        ] {
+            let shown = columns_of(lease, &Query::of(path, columns));
+            assert_eq!(shown, expected, "{path} {columns:?}");
+        }
+    }
+
+    fn columns_of(kind: &Kind, query: &Query) -> String {
+        let shown: Vec<&str> =
+            columns(kind, query).iter().map(|field| field.name.as_str()).collect();
+        shown.join(" ")
+    }
 
     #[test]
     fn a_bare_word_looks_in_the_name() {

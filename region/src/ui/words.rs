@@ -6,6 +6,7 @@ use time::{OffsetDateTime, format_description::BorrowedFormatItem, macros::forma
 
 /// What the field's standard terms are, where a name in the contract is not yet one.
 const TERMS: &[(&str, &str)] = &[
+    ("apply", "Apply a file"),
     ("boot-attempt", "Boot"),
     ("boot-attempts", "Boots"),
     ("boot_file", "Boot file"),

@@ -28,6 +28,8 @@ use crate::support::{World, admin, item};
 
 pub(crate) const PASSWORD: &str = "correct horse battery";
 
+const FORM: &str = "application/x-www-form-urlencoded";
+
 pub(crate) struct Browser {
     routes: Router,
     pub(crate) cookie: Option<String>,
@@ -74,26 +76,37 @@ impl Browser {
     }
 
     pub(crate) async fn get(&mut self, path: &str) -> Answer {
-        self.send("GET", path, "").await
+        self.send("GET", path, FORM, "").await
+    }
+
+    /// As a form sends it that carries a file.
+    pub(crate) async fn upload(&mut self, path: &str, parts: &[(&str, &str)]) -> Answer {
+        let part = |(name, text): &(&str, &str)| {
+            let file = if *name == "file" { "; filename=\"site.yaml\"" } else { "" };
+            let head = format!("Content-Disposition: form-data; name=\"{name}\"{file}");
+            format!("--between\r\n{head}\r\n\r\n{text}\r\n")
+        };
+        let body = parts.iter().map(part).collect::<String>() + "--between--\r\n";
+        self.send("POST", path, "multipart/form-data; boundary=between", &body).await
     }
 
     pub(crate) async fn post(&mut self, path: &str, form: &str) -> Answer {
-        self.send("POST", path, form).await
+        self.send("POST", path, FORM, form).await
     }
 
-    async fn send(&mut self, method: &str, path: &str, form: &str) -> Answer {
+    async fn send(&mut self, method: &str, path: &str, media: &str, body: &str) -> Answer {
         let mut request = Request::builder()
             .method(method)
             .uri(path)
             .header(header::HOST, "region.example:7240")
-            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+            .header(header::CONTENT_TYPE, media);
         for (name, value) in &self.headers {
             request = request.header(*name, value);
         }
         if let Some(cookie) = &self.cookie {
             request = request.header(header::COOKIE, format!("__Host-session={cookie}"));
         }
-        let request = request.body(Body::from(form.to_owned())).unwrap();
+        let request = request.body(Body::from(body.to_owned())).unwrap();
         let response = self.routes.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         for line in parts.headers.get_all(header::SET_COOKIE) {

@@ -56,6 +56,80 @@ async fn a_list_leaves_as_a_file_whole() {
     .await;
 }
 
+/// The browser's tour is a line for each page: its picture's name, and where it is.
+#[test]
+fn the_tour_goes_to_every_page() {
+    let tour = include_str!("../../../integration-tests/tests/pages/tour.txt");
+    let stops: Vec<&str> = tour.lines().filter_map(|line| Some(line.split_once(' ')?.1)).collect();
+    assert_eq!(stops.len(), tour.lines().count(), "each line has a name and a path");
+    let is = |stop: &str, page: &str| match page.split_once('*') {
+        None => stop.strip_prefix(page).is_some_and(|rest| {
+            rest.is_empty() || rest.starts_with(['?', '&']) && !rest.contains("do=")
+        }),
+        Some((before, verb)) => {
+            let key = stop.strip_prefix(before).and_then(|rest| rest.strip_suffix(verb));
+            key.is_some_and(|key| !key.is_empty() && (!verb.is_empty() || !key.contains("?do=")))
+        }
+    };
+    let pages = region::ui::pages();
+    assert!(pages.len() > 60, "{pages:?}");
+    let missed: Vec<_> =
+        pages.iter().filter(|page| !stops.iter().any(|stop| is(stop, page))).collect();
+    assert!(missed.is_empty(), "no line of tour.txt goes to {missed:?}");
+}
+
+/// What has no list of the kind's own leaves as a file too.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_and_the_trail_leave_as_files() {
+    on_both(async |world| {
+        let mut browser = world.signed_in("operator").await;
+        // More than one part of a file, of which two are of the same moment.
+        for name in ["dc1", "dc2"] {
+            browser.post("/fabrics?do=create", &format!("name={name}&message=why,+so")).await;
+        }
+        for (path, head, row) in [
+            ("/events?filter=kind%3Dfabric", "id,key,at,", ",fabric.created,"),
+            (
+                "/audit?kind=fabric",
+                "at,actor,verb,kind,key,",
+                ",operator,create,fabric,dc2,,\"why, so\"",
+            ),
+        ] {
+            let csv = browser.get(&format!("{path}&as=csv")).await;
+            assert!(csv.body.starts_with(head), "{}", csv.body);
+            assert_eq!(csv.body.lines().count(), 3, "{}", csv.body);
+            assert!(csv.body.contains(row), "{}", csv.body);
+            let json = browser.get(&format!("{path}&as=json")).await.body;
+            let json: Vec<serde_json::Value> = serde_json::from_str(&json).unwrap();
+            assert_eq!(json.len(), 2);
+        }
+        let none = browser.get("/audit?actor=nobody&as=json").await.body;
+        assert_eq!(serde_json::from_str::<Vec<String>>(&none).unwrap(), [""; 0]);
+        // What is not this visitor's is in no file either.
+        let json = browser.get("/audit?as=json").await.body;
+        assert!(!json.contains("\"kind\":\"user\""), "{json}");
+    })
+    .await;
+}
+
+/// A file that makes many makes them in one moment, and the trail is read on from between them.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_trail_forgets_nothing_between_its_pages() {
+    on_both(async |world| {
+        let mut browser = world.signed_in("operator").await;
+        let text: String =
+            (0..70).map(|at| format!("---\nkind: fabric\nname: site{at}\n")).collect();
+        let plan = browser.upload("/apply?do=plan", &[("text", &text)]).await.input("plan");
+        browser.upload("/apply?do=apply", &[("text", &text), ("plan", &plan)]).await;
+        let first = browser.get("/audit?kind=fabric").await.body;
+        let older = first.split("rel=\"next\" href=\"").nth(1).unwrap().split('"').next().unwrap();
+        let second = browser.get(&older.replace("&#38;", "&").replace("&amp;", "&")).await.body;
+        let count = |page: &str| page.matches("href=\"/fabrics/site").count();
+        assert_eq!((count(&first), count(&second)), (50, 20));
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_strangers_write_is_text() {
     on_both(async |world| {

@@ -190,7 +190,7 @@ async fn an_operator_ends_a_lease_through_the_rack_that_gave_it() {
         // Only what the rack has done is in the trail.
         let trail = trail(&doors).await;
         assert_eq!(trail.len(), 1, "{trail:?}");
-        let Entry { kind, key, change } = &trail[0];
+        let Entry { kind, key, change, .. } = &trail[0];
         assert_eq!([kind, key, &change.verb], ["lease", "10.0.0.100", "release"]);
         assert_eq!([&change.actor, &change.message], ["test", "moved out"]);
         let states = [&change.before, &change.after]
@@ -208,7 +208,7 @@ async fn an_operator_ends_a_lease_through_the_rack_that_gave_it() {
 
 /// What was done to leases by operators.
 async fn trail(doors: &Doors) -> Vec<Entry> {
-    let wanted = Wanted { actor: String::new(), before: None, limit: 100 };
+    let wanted = Wanted { limit: 100, ..Wanted::default() };
     let read = doors.region().db.read(move |conn| audit::newest(conn, &wanted)).await.unwrap();
     read.into_iter().filter(|entry| entry.kind == "lease").collect()
 }

@@ -16,7 +16,7 @@ use crate::support::{World, admin, log, on_both};
 
 /// The newest first: verb, key and message.
 async fn trail(world: &World) -> Vec<[String; 3]> {
-    let wanted = Wanted { actor: String::new(), before: None, limit: 100 };
+    let wanted = Wanted { limit: 100, ..Wanted::default() };
     let read = world.region.db.read(move |conn| audit::newest(conn, &wanted)).await.unwrap();
     let row = |entry: Entry| [entry.change.verb, entry.key, entry.change.message];
     read.into_iter().map(row).collect()

@@ -142,6 +142,14 @@
     const next = all[all.indexOf(e.target) + d]; if (next) { e.preventDefault(); choose(next); next.focus(); }
   });
 
+  /* A box that ticks all rows. */
+  const tickAll = within => $$('th.tick', within).forEach(head => {
+    const all = attrs(el('input', { type: 'checkbox' }), { 'aria-label': 'Tick all' });
+    all.addEventListener('change', () => $$('tbody [name="row"]', head.closest('table')).forEach(box => { box.checked = all.checked; }));
+    head.replaceChildren(all);
+  });
+  tickAll(document);
+
   /* Type the name to confirm: the button says why it waits. */
   $$('[data-confirm]').forEach(input => {
     const b = $(input.dataset.confirm), check = () => b.setAttribute('aria-disabled', input.value.trim() !== input.dataset.value);
@@ -171,12 +179,15 @@
   const inUse = part => part.matches(':hover') && part.querySelector('tbody') && matchMedia('(hover: hover)').matches || part.contains(document.activeElement);
   const swap = (old, fresh) => {
     const had = new Set($$('[data-row]', old).map(r => r.dataset.row)), cell = $('.map a[aria-current]', old)?.search;
+    const ticked = new Set($$('[name="row"]:checked', old).map(box => box.value));
     served.set(old, fresh.innerHTML);
     old.replaceChildren(...fresh.childNodes);
     const news = had.size ? $$('[data-row]', old).filter(r => !had.has(r.dataset.row)) : [];
     news.forEach(r => r.classList.add('new'));
     announce(news.length, old);
     if (cell) { const a = $(`.map a[href="${CSS.escape(cell)}"]`, old); if (a) choose(a); }
+    $$('[name="row"]', old).forEach(box => { box.checked = ticked.has(box.value); });
+    tickAll(old);
     enter(old);
     zone(old);
   };

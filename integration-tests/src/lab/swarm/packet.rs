@@ -76,7 +76,7 @@ pub(in crate::lab) fn build(
     packet[12..16].copy_from_slice(&own.octets());
     packet[28..34].copy_from_slice(&mac);
     packet[236..240].copy_from_slice(&COOKIE);
-    let name = format!("swarm-{:02x}{:02x}{:02x}", mac[2], mac[4], mac[5]);
+    let name = name(mac);
     let always: [(u8, &[u8]); 2] =
         [(HOST_NAME, name.as_bytes()), (WANTED, &[SUBNET_MASK, 3, DNS_SERVERS, 15, LEASE_SECONDS])];
     for (code, value) in options.iter().copied().chain(always) {
@@ -87,6 +87,14 @@ pub(in crate::lab) fn build(
     packet.push(END);
     packet.resize(packet.len().max(SHORTEST), 0);
     packet
+}
+
+/// Names as machines have them; no two of a lab's have the same.
+fn name([_, _, family, _, high, low]: Mac) -> String {
+    const BIRDS: [&str; 8] =
+        ["kestrel", "plover", "wren", "heron", "dunlin", "siskin", "osprey", "avocet"];
+    let at = usize::from(u16::from_be_bytes([high, low]));
+    format!("{}-{family}{:02}", BIRDS[at % BIRDS.len()], at / BIRDS.len() + 1)
 }
 
 /// What an Ethernet frame carries to port 68 over IPv4, if that is what it is.
