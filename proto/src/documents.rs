@@ -28,6 +28,12 @@ impl Placed {
     }
 }
 
+/// What an objection to a file is about: `documents[3].cidr` is a field of the fourth.
+pub fn about<'a>(placed: &'a [Placed], path: &'a str) -> Option<(&'a Placed, &'a str)> {
+    let (number, field) = path.strip_prefix("documents[")?.split_once("].")?;
+    Some((placed.get(number.parse::<usize>().ok()?)?, field))
+}
+
 /// Why a document cannot be taken.
 #[derive(Debug, thiserror::Error)]
 #[error("document {number}, line {line}: {said}")]
@@ -222,6 +228,14 @@ mod tests {
         assert_eq!(documents[0].document.fields, ["name", "note"]);
         for (field, line) in [("name", 4), ("note[0]", 5), ("other", 2)] {
             assert_eq!(documents[0].line_of(field), line, "{field}");
+        }
+        for (path, field) in [
+            ("documents[0].cidr[1]", Some("cidr[1]")),
+            ("documents[1].cidr", None),
+            ("documents[x].cidr", None),
+            ("documents", None),
+        ] {
+            assert_eq!(about(&documents, path).map(|(_, field)| field), field, "{path}");
         }
     }
 }

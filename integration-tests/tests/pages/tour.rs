@@ -57,7 +57,9 @@ const ANSWERS: &[(&str, Way)] = &[
     ("leases-ticked", |desk| {
         desk.go("/leases")?;
         desk.browser.click_on("tbody tr:nth-child(2) [name=row]")?;
-        desk.browser.click_on("tbody tr:nth-child(3) [name=row]")
+        desk.browser.click_on("tbody tr:nth-child(3) [name=row]")?;
+        // What a bar covers by half cannot be pressed; here it covers nothing.
+        desk.browser.script("scrollTo(0, document.body.scrollHeight)", &[]).map(drop)
     }),
 ];
 
@@ -92,6 +94,14 @@ fn every_page_is_for_everybody_and_asks_nobody_else() -> anyhow::Result<()> {
 struct There {
     lease: String,
     boot: String,
+    token: String,
+}
+
+impl There {
+    fn path(&self, written: &str) -> String {
+        let keys = [("LEASE", &self.lease), ("BOOT", &self.boot), ("TOKEN", &self.token)];
+        keys.iter().fold(written.to_owned(), |path, (word, key)| path.replace(word, key))
+    }
 }
 
 impl Desk {
@@ -125,20 +135,26 @@ impl Desk {
             let rack = self.centre.region.json(&["rack", "get", "rack2"])?;
             Ok((rack["connected"] != true).then_some(()))
         })?;
-        Ok(There { lease: self.first("lease")?, boot: self.first("boot-attempt")? })
+        Ok(There {
+            lease: self.first(&["lease"])?,
+            boot: self.first(&["boot-attempt"])?,
+            token: self.first(&["rack", "token"])?,
+        })
     }
 
-    fn first(&self, noun: &str) -> anyhow::Result<String> {
-        let found = self.centre.region.list(noun, "")?;
-        let key = found.first().and_then(|item| item["meta"]["key"].as_str());
-        Ok(key.with_context(|| format!("no {noun}"))?.to_owned())
+    fn first(&self, noun: &[&str]) -> anyhow::Result<String> {
+        let found = self.centre.region.json(&[noun, &["list"]].concat())?;
+        let key = found[0]["meta"]["key"].as_str();
+        Ok(key.with_context(|| format!("no {}", noun.join(" ")))?.to_owned())
     }
 
     /// Machines with leases, and one that has an address which nobody gave it.
     fn populate(&self) -> anyhow::Result<()> {
         const CLIENTS: u16 = 96;
-        let stranger = self.centre.lab.node("stranger")?;
-        let addresses = &["10.77.0.70/16"];
+        /// The first that is free after them.
+        const STRANGERS: &str = "10.77.0.160/16";
+        let stranger = self.centre.lab.node("ghost")?;
+        let addresses = &[STRANGERS];
         let cable = Cable { on: &self.centre.switches, switch: SEGMENT_A, addresses };
         self.centre.lab.plug(&stranger, "eth0", cable)?;
         let node = self.centre.node("hall1", SEGMENT_A)?;
@@ -148,7 +164,7 @@ impl Desk {
         let booting = self.centre.machine("kestrel", SEGMENT_A)?;
         let own = ["address", "b8:ce:f6:2a:17:00"];
         booting.node.run(&[&["ip", "link", "set", "eth0"][..], &own].concat())?;
-        let firmware = ["-V", "PXEClient:Arch:00007:UNDI:003016", "-x", "0x5d:0007"];
+        let firmware = ["-a", "-V", "PXEClient:Arch:00007:UNDI:003016", "-x", "0x5d:0007"];
         let (_running, _) = booting.lease(Client::Udhcpc, &firmware)?;
         self.centre.leases_at_region(usize::from(CLIENTS) + 1, SOON)
     }
@@ -164,7 +180,7 @@ impl Desk {
         };
         for line in PAGES.lines() {
             let (name, path) = line.split_once(' ').context("NAME PATH")?;
-            self.go(&path.replace("LEASE", &there.lease).replace("BOOT", &there.boot))?;
+            self.go(&there.path(path))?;
             look(name)?;
         }
         for (name, come) in ANSWERS {
@@ -200,7 +216,9 @@ impl Desk {
         if page.script(wide, &[])?.as_i64().is_some_and(|more| more > 0) {
             wrong.push("scrolls sideways".into());
         }
-        wrong.extend(page.complaints()?);
+        // An objection is told so, to programs too.
+        let refused = |said: &String| said.ends_with("responded with a status of 422 ()");
+        wrong.extend(page.complaints()?.into_iter().filter(|said| !refused(said)));
         Ok(wrong)
     }
 }

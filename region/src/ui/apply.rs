@@ -217,13 +217,8 @@ impl Sheet {
         self.form(faults)
     }
 
-    /// `documents[3].cidr` is the field of a line.
     fn objected(&self, objection: &Objection, placed: &[Placed]) -> FileFault {
-        let rest = objection.field.strip_prefix("documents[");
-        let parts = rest.and_then(|rest| rest.split_once("]."));
-        let found = parts
-            .and_then(|(number, field)| Some((placed.get(number.parse::<usize>().ok()?)?, field)));
-        let Some((document, field)) = found else {
+        let Some((document, field)) = documents::about(placed, &objection.field) else {
             return FileFault { line: None, source: String::new(), said: objection.to_string() };
         };
         let (line, noun) = (Some(document.line_of(field)), words::noun(&document.kind.noun));

@@ -115,6 +115,7 @@ const FIXED_WIDTH: &[&str] = &[
     "relay_information",
     "routes",
     "secret",
+    "sha256",
     "version",
 ];
 
@@ -128,15 +129,20 @@ pub(super) fn page_of(noun: &str, key: &str) -> String {
     format!("/{plural}/{}", encoded(key))
 }
 
+/// As much of a key as people read where its page is one click away.
+pub(super) fn name(kind: &Kind, key: &str) -> String {
+    match kind.noun.as_str() {
+        // When it was stands beside it.
+        "boot-attempt" => key.split('@').next().unwrap_or_default().to_owned(),
+        _ => key.to_owned(),
+    }
+}
+
 /// What stands first in a row: the resource itself.
 pub(super) fn key(kind: &Kind, item: &DynamicMessage) -> Cell {
     let key = describe::meta(item, "key");
     let page = page_of(&kind.noun, &key);
-    let key = match kind.noun.as_str() {
-        // When it was stands beside it.
-        "boot-attempt" => key.split('@').next().unwrap_or_default().to_owned(),
-        _ => key,
-    };
+    let key = name(kind, &key);
     if key.contains(|letter: char| letter.is_ascii_digit()) {
         Cell::CodeLink(page, key)
     } else {
@@ -155,7 +161,9 @@ pub(super) fn of(field: &Field, item: &DynamicMessage, now: Timestamp) -> Cell {
     let text = field.show(item);
     // Zero of a number is what nobody gave, but for the VLAN that has no tag.
     let unset = matches!(*value, Value::U32(0)) && field.name != "vid";
-    if text.is_empty() || unset {
+    if let (Value::U64(count), "size") = (&*value, field.name.as_str()) {
+        Cell::Text(words::bytes(*count))
+    } else if text.is_empty() || unset {
         Cell::Empty
     } else if !field.refers_to.is_empty() {
         Cell::Link(page_of(&field.refers_to, &text), text)

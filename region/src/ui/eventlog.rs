@@ -179,7 +179,7 @@ fn line(event: &v1::Event, actor: Cell, now: Timestamp) -> EventLine {
     let gone = event.r#type.ends_with(".deleted");
     let what = match describe::kind(about(event)) {
         Some(kind) if !gone && !event.key.is_empty() => {
-            Cell::Link(cells::page_of(&kind.noun, &event.key), event.key.clone())
+            Cell::Link(cells::page_of(&kind.noun, &event.key), cells::name(kind, &event.key))
         }
         _ => Cell::Text(event.key.clone()),
     };
@@ -195,6 +195,9 @@ fn line(event: &v1::Event, actor: Cell, now: Timestamp) -> EventLine {
 
 /// A generation's epoch means something to programs alone.
 fn detail(event: &v1::Event) -> String {
+    if event.kind == "lease" && event.detail.is_empty() {
+        return client(event).unwrap_or_default();
+    }
     let of_scope =
         event.r#type.strip_prefix("scope.").and_then(|_| event.detail.split_once(" at "));
     let Some((scope, rest)) = of_scope else { return event.detail.clone() };
@@ -203,6 +206,13 @@ fn detail(event: &v1::Event) -> String {
         Some((_, number)) => format!("{scope}, generation {number}{more}"),
         None => event.detail.clone(),
     }
+}
+
+/// Who has the address, or had it.
+fn client(event: &v1::Event) -> Option<String> {
+    let lease: v1::Lease = event.body.as_ref()?.to_msg().ok()?;
+    let known = [lease.host_name, lease.mac].into_iter().filter(|word| !word.is_empty());
+    Some(known.collect::<Vec<_>>().join(", "))
 }
 
 /// A rack acts under its id; people know it by its key.
@@ -218,10 +228,7 @@ impl Racks {
             return Ok(known.clone());
         }
         let cell = match super::resource("rack").get(tx, id) {
-            Ok(rack) => {
-                let key = meta(&rack, "key");
-                Cell::Link(cells::page_of("rack", &key), key)
-            }
+            Ok(rack) => Cell::Muted(meta(&rack, "key")),
             Err(OperationError::NotFound { .. }) => Cell::Muted("a rack that is gone".into()),
             Err(error) => return Err(error),
         };

@@ -211,6 +211,10 @@ pub(super) fn message(
                 item.set_field(&field.descriptor, value);
                 mask.push(field.name.clone());
             }
+            // Of a list, the rule says which of its values it is about.
+            Err(rule) if rule.starts_with('"') => {
+                objections.push(Objection::new(&field.name, "", rule));
+            }
             Err(rule) => objections.push(Objection::new(&field.name, text, rule)),
         }
     }

@@ -71,6 +71,7 @@ const LEASES: Manner =
 fn manner(kind: &Kind) -> Manner {
     match kind.noun.as_str() {
         "lease" => LEASES,
+        "subnet" => Manner { order: "cidr", ..PLAIN },
         "boot-attempt" => boots::MANNER,
         _ => PLAIN,
     }

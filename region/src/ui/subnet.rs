@@ -117,6 +117,7 @@ pub(super) async fn show(
     key: String,
 ) -> Result<Response, Fault> {
     let now = console.region.clock.now();
+    let query = query.or("sort", order(&query, &key));
     let asked = Arc::new(query.clone());
     let read = console.region.read(&visitor.actor, move |tx| read(tx, &key, &asked, now));
     let read = read.await?;
@@ -172,6 +173,18 @@ pub(super) async fn show(
         blocks: read.blocks,
         key,
     })
+}
+
+/// By number, where there are few to put in order; a key's order is that of its letters, and is there already.
+fn order(query: &Query, key: &str) -> &'static str {
+    let cidr = key.split('@').next().and_then(|cidr| cidr.parse::<Cidr>().ok());
+    let is_small = cidr.is_some_and(|cidr| cidr.first().is_ipv4() && cidr.length() >= 20);
+    match tab(query) {
+        "" if is_small => "address",
+        "reservations" => "address",
+        "ranges" => "first",
+        _ => "",
+    }
 }
 
 fn tab(query: &Query) -> &'static str {

@@ -104,7 +104,11 @@ pub(super) fn table(
             .collect(),
         reason: None,
     };
-    let first = Column { label: key_label(kind), ..column(query, "key", true, false) };
+    let mut first =
+        Column { label: key_label(kind), ..column(query, key_field(kind), true, false) };
+    if query.get("sort").is_empty() {
+        first.sorted = Some("ascending");
+    }
     let head = shown
         .iter()
         .map(|field| column(query, &field.name, sortable(field), field.shown != Shown::Column));
@@ -120,22 +124,32 @@ pub(super) fn table(
     }
 }
 
-/// The field that the key is made of, where it is one alone.
-pub(super) fn key_label(kind: &Kind) -> String {
-    let field = match kind.noun.as_str() {
+/// The field that the key is made of, where it is one alone: its order is that of numbers, where the key's is that of letters.
+fn key_field(kind: &Kind) -> &'static str {
+    match kind.noun.as_str() {
         "lease" | "reservation" => "address",
         "boot-attempt" => "mac",
         "subnet" => "cidr",
-        _ => "name",
-    };
-    words::label(field)
+        "range" => "first",
+        _ => "key",
+    }
+}
+
+pub(super) fn key_label(kind: &Kind) -> String {
+    match kind.noun.as_str() {
+        "range" => words::label("range"),
+        _ => match key_field(kind) {
+            "key" => words::label("name"),
+            field => words::label(field),
+        },
+    }
 }
 
 fn column(query: &Query, name: &str, sortable: bool, secondary: bool) -> Column {
     let sort = query.get("sort");
     let descending = format!("-{name}");
     let sorted = match sort {
-        _ if sort == name || (sort.is_empty() && name == "key") => Some("ascending"),
+        _ if sort == name => Some("ascending"),
         _ if sort == descending => Some("descending"),
         _ => None,
     };
@@ -180,6 +194,7 @@ pub(super) fn repeats_key(kind: &Kind, field: &Field) -> bool {
         || matches!(
             (kind.noun.as_str(), field.name.as_str()),
             ("lease" | "reservation", "address")
+                | ("boot-file", "path")
                 | ("subnet", "cidr")
                 | ("event", "key")
                 // Why it stalled stands below its row.
@@ -202,6 +217,14 @@ pub(super) fn choices(kind: &Kind, query: &Query) -> Vec<Choice> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_key_is_made_of_is_a_field() {
+        for kind in describe::KINDS.iter() {
+            let field = key_field(kind);
+            assert!(field == "key" || kind.field(field).is_some_and(sortable), "{}", kind.noun);
+        }
+    }
 
     #[test]
     fn a_list_says_what_its_page_does_not() {

@@ -79,9 +79,7 @@ pub(super) async fn show(
         json: query.with(&[("as", "json"), ("after", "")]),
         first: wanted.before.as_ref().map(|_| query.with(&[("after", "")])),
         next: next.map(|place| query.with(&[("after", &place)])),
-        frame: Frame::new(&visitor, &[("Audit", "/audit")], now)
-            .command("hostler event list --filter 'type~updated'")
-            .live(&nouns, cursor),
+        frame: Frame::new(&visitor, &[("Audit", "/audit")], now).live(&nouns, cursor),
         actor: wanted.actor,
         key: wanted.key,
     })

@@ -28,6 +28,7 @@ const TERMS: &[(&str, &str)] = &[
     ("options", "Other options"),
     ("password_set_at", "Password set"),
     ("search", "Search list"),
+    ("sha256", "SHA-256"),
     ("started_at", "Since"),
     ("used_at", "Used"),
     ("uuid", "UUID"),
