@@ -160,11 +160,17 @@ impl Desk {
         let node = self.centre.node("hall1", SEGMENT_A)?;
         let mut hall = Swarm::new(&node, 1, CLIENTS)?;
         hall.bind(3 * SOON)?;
+        let careful = self.centre.machine("careful", SEGMENT_A)?;
+        let running = careful.start(Client::Udhcpc, &["-a"])?;
+        until(SOON, "a client declines what the stranger has", || {
+            Ok(self.centre.region.list("lease", "state=declined")?.pop())
+        })?;
+        drop(running);
         // One boots from the network, and comes as far as its first packets.
         let booting = self.centre.machine("kestrel", SEGMENT_A)?;
         let own = ["address", "b8:ce:f6:2a:17:00"];
         booting.node.run(&[&["ip", "link", "set", "eth0"][..], &own].concat())?;
-        let firmware = ["-a", "-V", "PXEClient:Arch:00007:UNDI:003016", "-x", "0x5d:0007"];
+        let firmware = ["-V", "PXEClient:Arch:00007:UNDI:003016", "-x", "0x5d:0007"];
         let (_running, _) = booting.lease(Client::Udhcpc, &firmware)?;
         self.centre.leases_at_region(usize::from(CLIENTS) + 1, SOON)
     }

@@ -117,7 +117,8 @@ pub(super) async fn show(
     key: String,
 ) -> Result<Response, Fault> {
     let now = console.region.clock.now();
-    let query = query.or("sort", order(&query, &key));
+    let order = order(&query, &key);
+    let query = query.or("sort", order);
     let asked = Arc::new(query.clone());
     let read = console.region.read(&visitor.actor, move |tx| read(tx, &key, &asked, now));
     let read = read.await?;

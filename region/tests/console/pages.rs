@@ -2,7 +2,10 @@
 
 use http::{StatusCode, header};
 
-use crate::{browser::form, support::on_both};
+use crate::{
+    browser::form,
+    support::{on_both, settled},
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_page_is_closed_to_what_is_not_ours() {
@@ -108,6 +111,50 @@ async fn the_log_and_the_trail_leave_as_files() {
         // What is not this visitor's is in no file either.
         let json = browser.get("/audit?as=json").await.body;
         assert!(!json.contains("\"kind\":\"user\""), "{json}");
+    })
+    .await;
+}
+
+/// Whoever opens the address sees what is new since it was marked.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_place_in_the_log_is_kept_in_the_address() {
+    on_both(async |world| {
+        let mut browser = world.signed_in("viewer").await;
+        world.create("fabric", "name=before").await.unwrap();
+        settled(&world.region).await;
+        let page = browser.get("/events?filter=kind%3Dfabric").await.body;
+        let mark =
+            page.split("<a href=\"").find(|rest| rest.contains(">Mark this place<")).unwrap();
+        let mark = mark.split('"').next().unwrap().replace("&#38;", "&");
+        for (name, new) in [("", 0), ("dc1", 1), ("dc2", 2)] {
+            if !name.is_empty() {
+                world.create("fabric", &format!("name={name}")).await.unwrap();
+                settled(&world.region).await;
+            }
+            let page = browser.get(&mark).await.body;
+            assert!(page.contains(&format!("{new} new since the mark")), "{mark}: {page}");
+        }
+    })
+    .await;
+}
+
+/// Its name changes with its content, so a browser asks once.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_asset_is_kept_for_ever_and_another_name_is_none() {
+    on_both(async |world| {
+        let mut browser = world.signed_in("viewer").await;
+        let page = browser.get("/").await.body;
+        let assets: Vec<&str> =
+            page.split('"').filter(|text| text.starts_with("/assets/")).collect();
+        assert_eq!(assets.len(), 3, "style sheet, script, icon");
+        for asset in assets {
+            let answer = browser.get(asset).await;
+            assert_eq!(answer.status, StatusCode::OK);
+            let kept = answer.headers[header::CACHE_CONTROL].to_str().unwrap();
+            assert_eq!(kept, "public, max-age=31536000, immutable");
+            let other = asset.replace("hostler.", "hostler.0");
+            assert_eq!(browser.get(&other).await.status, StatusCode::NOT_FOUND);
+        }
     })
     .await;
 }
