@@ -137,7 +137,7 @@ fn key_field(kind: &Kind) -> &'static str {
 
 pub(super) fn key_label(kind: &Kind) -> String {
     match kind.noun.as_str() {
-        "range" => words::label("range"),
+        noun @ ("range" | "rack-token") => words::label(noun),
         _ => match key_field(kind) {
             "key" => words::label("name"),
             field => words::label(field),
@@ -190,7 +190,8 @@ fn repeats_page(page: &Kind, field: &Field) -> bool {
 
 /// What a column would say once more.
 pub(super) fn repeats_key(kind: &Kind, field: &Field) -> bool {
-    field.name == "name"
+    // A join token's is that of the rack to be.
+    field.name == "name" && kind.noun != "rack-token"
         || matches!(
             (kind.noun.as_str(), field.name.as_str()),
             ("lease" | "reservation", "address")
