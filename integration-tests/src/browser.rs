@@ -171,6 +171,18 @@ impl Browser {
         self.post(&format!("/element/{element}/value"), &json!({"text": text})).map(drop)
     }
 
+    /// A file of this computer, into a field for files.
+    pub fn choose(&self, selector: &str, file: &Path) -> anyhow::Result<()> {
+        let element = self.find("css selector", selector)?;
+        let path = file.display().to_string();
+        self.post(&format!("/element/{element}/value"), &json!({"text": path})).map(drop)
+    }
+
+    /// From the next page on; `script` still looks.
+    pub fn run_no_scripts(&self) -> anyhow::Result<()> {
+        self.devtools("Emulation.setScriptExecutionDisabled", json!({"value": true})).map(drop)
+    }
+
     /// Types to whatever has the focus, key by key.
     pub fn types(&self, text: &str) -> anyhow::Result<()> {
         let stroke = |letter: char| {

@@ -6,4 +6,5 @@ mod keyboard;
 mod operator;
 mod outage;
 mod parts;
+mod scriptless;
 mod tour;

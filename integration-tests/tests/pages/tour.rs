@@ -125,7 +125,9 @@ impl Desk {
         }
         for (at, name) in ["kestrel-17", "plover-09", "wren-02", "heron-44"].iter().enumerate() {
             let mac = format!("b8:ce:f6:2a:17:{at:02x}");
-            region.hostler(&["machine", "create", "--name", name, "--mac", &mac])?;
+            let words = ["machine", "create", "--name", name, "--mac", &mac];
+            let boots = ["--architecture", "uefi-x64", "--boot-profile", "shell"];
+            region.hostler(&[&words[..], &boots].concat())?;
         }
         self.populate()?;
         self.centre.racks[1].kill()?;
