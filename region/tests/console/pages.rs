@@ -264,6 +264,11 @@ async fn a_lease_shows_in_its_subnets_map() {
         assert!(page.contains("1 of 100"), "{page}");
         let overview = browser.get("/").await.body;
         assert!(overview.contains("1 <span class=\"muted\">of 100"), "{overview}");
+        let subnets = browser.get("/subnets").await.body;
+        assert!(subnets.contains("1 <span class=\"muted\">of 100"), "{subnets}");
+        // Who has it is said in the log, too.
+        let events = browser.get("/events?filter=kind%3Dlease").await.body;
+        assert!(events.contains("kestrel, 52:54:00:00:00:01"), "{events}");
     })
     .await;
 }
