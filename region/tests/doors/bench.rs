@@ -1,7 +1,7 @@
 //! A region with its doors open, and hands to knock at them.
 
 use common::Secret;
-use hostler_integration_tests::fake_rack::FakeRack;
+use hostler_integration_tests::fake_rack::{FakeRack, Stream};
 use prost::Message;
 use proto::v1;
 use region::{
@@ -26,7 +26,7 @@ use std::{
 };
 use tonic::{Request, transport::Channel};
 
-use super::support::{World, item, settled};
+use super::support::{World, item, on_both, settled};
 
 /// Longer than anything that goes well takes.
 pub(crate) const LIMIT: Duration = Duration::from_secs(10);
@@ -40,6 +40,16 @@ pub(crate) struct Doors {
 
 pub(crate) async fn doors(world: &World) -> Doors {
     open(world, None, Duration::from_secs(86_400)).await
+}
+
+/// On each database.
+pub(crate) async fn with_doors(test: impl AsyncFn(&Doors)) {
+    on_both(async |world| {
+        let doors = doors(world).await;
+        test(&doors).await;
+        doors.close().await;
+    })
+    .await;
 }
 
 /// `key` is the key file of another region of the same database.
@@ -127,6 +137,14 @@ impl Doors {
     pub(crate) async fn rack(&self, name: &str) -> FakeRack {
         let token = self.token(&format!("name={name}")).await;
         FakeRack::join(&token, "somebody").await.unwrap()
+    }
+
+    /// `r1`, connected, and its network.
+    pub(crate) async fn serving_rack(&self) -> (FakeRack, Stream) {
+        let rack = self.rack("r1").await;
+        self.network("r1").await;
+        let stream = rack.connect(rack.hello()).await.unwrap();
+        (rack, stream)
     }
 
     /// A VLAN that the rack serves, with a subnet and a range.

@@ -15,11 +15,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::{
-    bench::{Doors, admin, doors},
-    support::{
-        on_both,
-        pushing::{digest_of, push},
-    },
+    bench::{Doors, admin, with_doors},
+    support::pushing::{digest_of, push},
 };
 
 const LARGEST: usize = 4 << 20;
@@ -87,8 +84,7 @@ async fn fetch_by_http2(doors: &Doors, rack: &FakeRack, asked: Request<Body>) ->
 
 #[tokio::test(flavor = "multi_thread")]
 async fn racks_fetch_content_whole_and_in_parts() {
-    on_both(async |world| {
-        let doors = doors(world).await;
+    with_doors(async |doors| {
         let rack = doors.rack("r1").await;
         let bytes: Vec<u8> = (0..100_000u32).flat_map(u32::to_be_bytes).collect();
         push(doors.region(), "kernel", &bytes).await.unwrap();
@@ -119,10 +115,9 @@ async fn racks_fetch_content_whole_and_in_parts() {
         ];
         for (method, headers, (status, range, content)) in table {
             let ask = || request(method, &path, &headers);
-            for came in [
-                fetch(&doors, &rack, true, ask()).await,
-                fetch_by_http2(&doors, &rack, ask()).await,
-            ] {
+            for came in
+                [fetch(doors, &rack, true, ask()).await, fetch_by_http2(doors, &rack, ask()).await]
+            {
                 let (found, named, body) = came;
                 assert_eq!(found.as_u16(), status, "{method} {headers:?}");
                 let told = named
@@ -137,15 +132,13 @@ async fn racks_fetch_content_whole_and_in_parts() {
                 }
             }
         }
-        doors.close().await;
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_racks_with_a_good_certificate_fetch_and_only_what_has_a_name() {
-    on_both(async |world| {
-        let doors = doors(world).await;
+    with_doors(async |doors| {
         let rack = doors.rack("r1").await;
         push(doors.region(), "kernel", b"kernel").await.unwrap();
         let ask = |sha256: &str| request("GET", &format!("/boot-files/{sha256}"), &[]);
@@ -157,30 +150,29 @@ async fn only_racks_with_a_good_certificate_fetch_and_only_what_has_a_name() {
             (true, "..%2f..%2fregion.db".into(), 404),
             (true, named.to_uppercase(), 404),
         ] {
-            let came = fetch(&doors, &rack, known, ask(&sha256)).await;
+            let came = fetch(doors, &rack, known, ask(&sha256)).await;
             assert_eq!(came.0.as_u16(), expected, "{known} {sha256}");
         }
         // A name without its content: another region has it, in a folder that is not this one's.
         let store = doors.region().boot_files.clone().unwrap();
         std::fs::remove_file(store.folder().join(&named)).unwrap();
-        let (status, headers, _) = fetch(&doors, &rack, true, ask(&named)).await;
+        let (status, headers, _) = fetch(doors, &rack, true, ask(&named)).await;
         assert_eq!((status.as_u16(), &headers[header::RETRY_AFTER]), (503, &"1".parse().unwrap()));
         push(doors.region(), "kernel", b"kernel").await.unwrap();
-        assert_eq!(fetch(&doors, &rack, true, ask(&named)).await.0.as_u16(), 200);
+        assert_eq!(fetch(doors, &rack, true, ask(&named)).await.0.as_u16(), 200);
         doors
             .region()
             .write(&admin(), |tx| rack::revoke(tx, "r1", &proto::v1::Write::default()))
             .await
             .unwrap();
         // Connections that there are as region hears of it are cut.
-        let came = async || try_fetch(&doors, &rack, true, ask(&named)).await;
+        let came = async || try_fetch(doors, &rack, true, ask(&named)).await;
         let (status, _, why) = match came().await {
             Some(came) => came,
             None => came().await.unwrap(),
         };
         assert_eq!(status.as_u16(), 403);
         assert!(String::from_utf8(why).unwrap().contains("was revoked"));
-        doors.close().await;
     })
     .await;
 }

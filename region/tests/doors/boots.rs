@@ -2,7 +2,7 @@
 
 use proto::v1::{self, from_rack};
 
-use super::{bench::doors, support::on_both};
+use super::bench::with_doors;
 
 fn fact(number: u64, outcome: v1::BootOutcome) -> v1::BootFact {
     v1::BootFact {
@@ -35,8 +35,7 @@ use v1::BootOutcome::{Running, Stalled};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn boots_are_recorded_once_each_beside_leases() {
-    on_both(async |world| {
-        let doors = doors(world).await;
+    with_doors(async |doors| {
         let rack = doors.rack("r1").await;
         let mut stream = rack.connect(rack.hello()).await.unwrap();
         let recorded = |hello: &v1::RegionHello| -> Vec<(v1::FactClass, u64)> {
@@ -65,7 +64,6 @@ async fn boots_are_recorded_once_each_beside_leases() {
         let log: Vec<_> = log.map(|event| (event.name, event.actor)).collect();
         let told = |name: &str| (name.to_owned(), "r1".to_owned());
         assert_eq!(log, [told("boot.started"), told("boot.stalled")]);
-        doors.close().await;
     })
     .await;
 }

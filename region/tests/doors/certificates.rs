@@ -8,7 +8,7 @@ use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use std::time::Duration;
 
 use super::{
-    bench::{Doors, admin, doors, eventually, open},
+    bench::{Doors, admin, doors, eventually, open, with_doors},
     support::on_both,
 };
 
@@ -21,8 +21,7 @@ fn refused(joining: Result<FakeRack, anyhow::Error>) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_lets_one_rack_in_once_and_every_refusal_says_why() {
-    on_both(async |world| {
-        let doors = doors(world).await;
+    with_doors(async |doors| {
         let token = doors.token("name=r1").await;
         let rack = FakeRack::join(&token, "somebody").await.unwrap();
         assert_eq!(rack.name, "r1");
@@ -50,28 +49,24 @@ async fn a_token_lets_one_rack_in_once_and_every_refusal_says_why() {
         }
         let joined = doors.told("rack.joined").await;
         assert_eq!(joined.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>(), ["r1", "r2"]);
-        doors.close().await;
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_pins_its_region() {
-    on_both(async |world| {
-        let doors = doors(world).await;
+    with_doors(async |doors| {
         let mut token: proto::join_token::JoinToken = doors.token("name=r1").await.parse().unwrap();
         token.authority[0] ^= 1;
         let wrong = refused(FakeRack::join(token.encode().expose(), "r1").await);
         assert!(wrong.contains("is not the one expected"), "{wrong}");
-        doors.close().await;
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn certificates_of_others_are_refused_and_noted() {
-    on_both(async |world| {
-        let doors = doors(world).await;
+    with_doors(async |doors| {
         let mut rack = doors.rack("r1").await;
         let now = doors.clock.now();
         let foreign = Authority::open(Authority::generate("foreign", now).unwrap()).unwrap();
@@ -81,7 +76,6 @@ async fn certificates_of_others_are_refused_and_noted() {
         rack.identity.key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(signed.key));
         assert!(rack.connect(rack.hello()).await.is_err());
         doors.tells("rack.join-refused", "127.0.0.1: ").await;
-        doors.close().await;
     })
     .await;
 }
@@ -118,8 +112,7 @@ async fn a_certificate_is_renewed_in_time_or_ends() {
 /// A rack may stop between its renewal and the first use of what it got, and comes back with the old one; it may also never get the answer.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_is_good_until_its_rack_has_shown_a_newer_one() {
-    on_both(async |world| {
-        let doors = doors(world).await;
+    with_doors(async |doors| {
         let mut rack = doors.rack("r1").await;
         let (old, mut unheard) = (rack.clone(), rack.clone());
         unheard.renew().await.unwrap();
@@ -138,40 +131,35 @@ async fn a_certificate_is_good_until_its_rack_has_shown_a_newer_one() {
         doors.tells("rack.join-refused", "was replaced").await;
         rack.connect(rack.hello()).await.unwrap();
         assert_eq!(doors.told("rack.certificate-replaced").await.len(), 1);
-        doors.close().await;
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_renewal_at_the_moment_of_revocation_saves_nobody() {
-    on_both(async |world| {
-        let doors = doors(world).await;
+    with_doors(async |doors| {
         for number in 0..8 {
             let name = format!("r{number}");
             let mut rack = doors.rack(&name).await;
             let old = rack.clone();
-            let (_, ()) = tokio::join!(rack.renew(), revoke(&doors, &name));
+            let (_, ()) = tokio::join!(rack.renew(), revoke(doors, &name));
             for known in [&rack, &old] {
                 let again = known.connect(known.hello()).await.err().unwrap();
                 assert!(format!("{again:#}").contains("was revoked"), "{again:#}");
             }
         }
-        doors.close().await;
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rack_that_distrusts_region_is_noted() {
-    on_both(async |world| {
-        let doors = doors(world).await;
+    with_doors(async |doors| {
         let mut rack = doors.rack("r1").await;
         let foreign = Authority::generate("foreign", doors.clock.now()).unwrap();
         rack.authority = foreign.certificate;
         assert!(rack.connect(rack.hello()).await.is_err());
         doors.tells("rack.join-refused", "does not trust this region").await;
-        doors.close().await;
     })
     .await;
 }

@@ -22,7 +22,7 @@ use tonic::Streaming;
 use uuid::Uuid;
 
 use super::{
-    bench::{Doors, LIMIT, bearing, doors, open},
+    bench::{Doors, LIMIT, bearing, doors, open, with_doors},
     support::on_both,
 };
 
@@ -79,13 +79,17 @@ pub(super) async fn whole(stream: &mut Stream) -> Scope {
     }
 }
 
+/// The same, which the rack says that it serves.
+pub(super) async fn apply(stream: &mut Stream) -> Scope {
+    let scope = whole(stream).await;
+    stream.answer(&scope, verdict(VerdictKind::Applied)).await.unwrap();
+    scope
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_goes_to_the_rack_and_its_verdict_to_the_operator() {
-    on_both(async |world| {
-        let doors = doors(world).await;
-        let rack = doors.rack("r1").await;
-        doors.network("r1").await;
-        let mut stream = rack.connect(rack.hello()).await.unwrap();
+    with_doors(async |doors| {
+        let (_rack, mut stream) = doors.serving_rack().await;
         let first = whole(&mut stream).await;
         assert_eq!(vlan(&first).name, "dc1/10");
         assert_eq!(vlan(&first).role(), v1::RackRole::Primary);
@@ -95,7 +99,7 @@ async fn a_change_goes_to_the_rack_and_its_verdict_to_the_operator() {
         doors.tells("scope.applied", "dhcp dc1/10 at ").await;
 
         let cursor = doors.update("subnet", "10.0.0.0/24", "dns_servers=10.0.0.53").await;
-        let mut waiting = wait(&doors, &cursor).await;
+        let mut waiting = wait(doors, &cursor).await;
         let second = stream.scope().await.unwrap();
         assert_eq!(number(&second), number(&first) + 1);
         assert!(options(&second).contains(&("domain-name-servers".into(), "10.0.0.53".into())));
@@ -105,7 +109,7 @@ async fn a_change_goes_to_the_rack_and_its_verdict_to_the_operator() {
         assert_eq!(last.progress(), Progress::Applied);
 
         let cursor = doors.update("subnet", "10.0.0.0/24", "lease_seconds=60").await;
-        let mut waiting = wait(&doors, &cursor).await;
+        let mut waiting = wait(doors, &cursor).await;
         let third = stream.scope().await.unwrap();
         let objection = v1::FieldObjection {
             field: "subnets[0].lease_seconds".into(),
@@ -121,22 +125,17 @@ async fn a_change_goes_to_the_rack_and_its_verdict_to_the_operator() {
 
         // A change that touches no rack is settled at once.
         let cursor = doors.update("fabric", "dc1", "note=new").await;
-        let settled = wait(&doors, &cursor).await.message().await.unwrap().unwrap();
+        let settled = wait(doors, &cursor).await.message().await.unwrap().unwrap();
         assert!(settled.settled && settled.scopes.is_empty(), "{settled:?}");
-        doors.close().await;
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rack_is_told_what_it_has_not_and_no_more() {
-    on_both(async |world| {
-        let doors = doors(world).await;
-        let rack = doors.rack("r1").await;
-        doors.network("r1").await;
-        let mut stream = rack.connect(rack.hello()).await.unwrap();
-        let scope = whole(&mut stream).await;
-        stream.answer(&scope, verdict(VerdictKind::Applied)).await.unwrap();
+    with_doors(async |doors| {
+        let (rack, mut stream) = doors.serving_rack().await;
+        let scope = apply(&mut stream).await;
         doors.tells("scope.applied", "dhcp dc1/10").await;
         // What its hello shows to be current does not come again: a change made meanwhile is the first to come.
         let hello = v1::RackHello { state: Some(stream.state()), ..rack.hello() };
@@ -146,7 +145,7 @@ async fn a_rack_is_told_what_it_has_not_and_no_more() {
         assert!(withdrawn.last.withdrawn && withdrawn.content.is_empty());
         assert_eq!(number(&withdrawn), number(&scope) + 1);
         stream.answer(&withdrawn, verdict(VerdictKind::Applied)).await.unwrap();
-        let mut waiting = wait(&doors, &cursor).await;
+        let mut waiting = wait(doors, &cursor).await;
         while !waiting.message().await.unwrap().unwrap().settled {}
         // Offline, it is told when it is back; until then the operator sees that it is away.
         drop(stream);
@@ -155,7 +154,7 @@ async fn a_rack_is_told_what_it_has_not_and_no_more() {
         })
         .await;
         let cursor = doors.update("vlan", "dc1/10", "primary_rack=r1").await;
-        let mut waiting = wait(&doors, &cursor).await;
+        let mut waiting = wait(doors, &cursor).await;
         let away = seen(&mut waiting, Progress::Unreachable).await.pop().unwrap();
         assert_eq!(away.progress(), Progress::Unreachable);
         let mut stream = rack.connect(rack.hello()).await.unwrap();
@@ -168,18 +167,14 @@ async fn a_rack_is_told_what_it_has_not_and_no_more() {
         let hello = v1::RackHello { state: Some(stream.state()), ..rack.hello() };
         drop(rack.connect(hello).await.unwrap());
         assert_eq!(doors.told("scope.standby").await.len(), 1, "once for a generation");
-        doors.close().await;
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rack_that_knows_more_than_the_database_begins_a_new_epoch() {
-    on_both(async |world| {
-        let doors = doors(world).await;
-        let rack = doors.rack("r1").await;
-        doors.network("r1").await;
-        let mut stream = rack.connect(rack.hello()).await.unwrap();
+    with_doors(async |doors| {
+        let (rack, mut stream) = doors.serving_rack().await;
         let scope = whole(&mut stream).await;
         let before = stream.hello.epoch;
         stream.answer(&scope, verdict(VerdictKind::Applied)).await.unwrap();
@@ -194,15 +189,13 @@ async fn a_rack_that_knows_more_than_the_database_begins_a_new_epoch() {
         assert_eq!(again.content, scope.content);
         assert_eq!(again.last.generation.unwrap().epoch, stream.hello.epoch);
         doors.tells("region.epoch", "rolled back").await;
-        doors.close().await;
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rack_that_comes_from_the_future_begins_no_epoch() {
-    on_both(async |world| {
-        let doors = doors(world).await;
+    with_doors(async |doors| {
         let rack = doors.rack("r1").await;
         let now = u64::try_from(doors.clock.now().seconds()).unwrap();
         let own = rack.connect(rack.hello()).await.unwrap().hello.epoch;
@@ -215,7 +208,6 @@ async fn a_rack_that_comes_from_the_future_begins_no_epoch() {
         assert_eq!(rack.connect(rack.hello()).await.unwrap().hello.epoch, own);
         let hello = v1::RackHello { epoch: now + 3600, ..rack.hello() };
         assert!(rack.connect(hello).await.unwrap().hello.epoch > now + 3600);
-        doors.close().await;
     })
     .await;
 }
@@ -253,15 +245,12 @@ async fn crowd(doors: &Doors) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_scope_that_is_larger_than_a_message_comes_in_parts() {
-    on_both(async |world| {
-        let doors = doors(world).await;
-        let rack = doors.rack("r1").await;
-        doors.network("r1").await;
-        let mut stream = rack.connect(rack.hello()).await.unwrap();
+    with_doors(async |doors| {
+        let (_rack, mut stream) = doors.serving_rack().await;
         whole(&mut stream).await;
-        crowd(&doors).await;
+        crowd(doors).await;
         let cursor = doors.update("subnet", "10.9.0.0/16", "lease_seconds=900").await;
-        let mut waiting = wait(&doors, &cursor).await;
+        let mut waiting = wait(doors, &cursor).await;
         let scope = loop {
             let scope = stream.scope().await.unwrap();
             if vlan(&scope).subnets.iter().any(|subnet| subnet.reservations.len() == 4000) {
@@ -273,7 +262,6 @@ async fn a_scope_that_is_larger_than_a_message_comes_in_parts() {
         stream.answer(&scope, verdict(VerdictKind::Applied)).await.unwrap();
         let last = seen(&mut waiting, Progress::Applied).await.pop().unwrap();
         assert_eq!(last.progress(), Progress::Applied);
-        doors.close().await;
     })
     .await;
 }
@@ -316,13 +304,9 @@ async fn two_regions_on_one_database_do_each_other_no_harm() {
 /// On PostgreSQL an older transaction hides a change from the log's readers, and not from the pass that carries it out. SQLite has one writer.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_waiter_finds_its_change_behind_an_older_transaction() {
-    on_both(async |world| {
-        let doors = doors(world).await;
-        let rack = doors.rack("r1").await;
-        doors.network("r1").await;
-        let mut stream = rack.connect(rack.hello()).await.unwrap();
-        let first = whole(&mut stream).await;
-        stream.answer(&first, verdict(VerdictKind::Applied)).await.unwrap();
+    with_doors(async |doors| {
+        let (_rack, mut stream) = doors.serving_rack().await;
+        let _first = apply(&mut stream).await;
         let (release, held) = mpsc::sync_channel::<()>(1);
         let (begun, begins) = mpsc::sync_channel::<()>(1);
         let mut older = JoinSet::new();
@@ -342,14 +326,13 @@ async fn a_waiter_finds_its_change_behind_an_older_transaction() {
         }
         let cursor = doors.update("subnet", "10.0.0.0/24", "lease_seconds=900").await;
         // Who waits asks for a pass.
-        let mut waiting = wait(&doors, &cursor).await;
+        let mut waiting = wait(doors, &cursor).await;
         let second = stream.scope().await.unwrap();
         stream.answer(&second, verdict(VerdictKind::Applied)).await.unwrap();
         let _ = release.send(());
         older.join_all().await;
         let last = seen(&mut waiting, Progress::Applied).await.pop();
         assert_eq!(last.unwrap().name, "dhcp dc1/10");
-        doors.close().await;
     })
     .await;
 }

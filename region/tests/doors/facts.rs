@@ -15,7 +15,7 @@ use std::time::Instant;
 use uuid::Uuid;
 
 use super::{
-    bench::{Doors, admin, doors, eventually},
+    bench::{Doors, admin, doors, eventually, with_doors},
     support::on_both,
 };
 
@@ -73,12 +73,9 @@ use v1::LeaseState::{Bound, Released};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_fact_is_recorded_once_through_duplicates_and_reconnects() {
-    on_both(async |world| {
-        let doors = doors(world).await;
-        let mut rack = doors.rack("r1").await;
-        doors.network("r1").await;
-        let vlan = vlan(&doors).await;
-        let mut stream = rack.connect(rack.hello()).await.unwrap();
+    with_doors(async |doors| {
+        let (mut rack, mut stream) = doors.serving_rack().await;
+        let vlan = vlan(doors).await;
         assert_eq!(stream.hello.recorded[0].number, 0);
         let mut renewal = fact(&vlan, 2, 100, Bound);
         renewal.ends_at += 300_000_000;
@@ -95,9 +92,9 @@ async fn each_fact_is_recorded_once_through_duplicates_and_reconnects() {
         assert_eq!(stream.recorded().await.unwrap(), 7);
         let expected =
             ["lease.bound 10.0.0.100", "lease.bound 10.0.0.101", "lease.released 10.0.0.101"];
-        assert_eq!(events(&doors).await, expected);
+        assert_eq!(events(doors).await, expected);
         let state = |host: u8, state: &str| (format!("10.0.0.{host}"), state.to_owned());
-        assert_eq!(leases(&doors).await, [state(100, "bound"), state(101, "released")]);
+        assert_eq!(leases(doors).await, [state(100, "bound"), state(101, "released")]);
         let known: Vec<v1::Lease> = doors.list("lease").await;
         assert_eq!((known[0].subnet.as_str(), known[0].rack.as_str()), ("10.0.0.0/24", "r1"));
         assert_eq!(known[0].host_name, "db\\x1b1");
@@ -111,20 +108,16 @@ async fn each_fact_is_recorded_once_through_duplicates_and_reconnects() {
         assert_eq!(stream.hello.recorded[0].number, 0);
         send(&stream, vec![fact(&vlan, 1, 102, Bound)], None).await;
         assert_eq!(stream.recorded().await.unwrap(), 1);
-        assert_eq!(events(&doors).await.last().unwrap(), "lease.bound 10.0.0.102");
-        doors.close().await;
+        assert_eq!(events(doors).await.last().unwrap(), "lease.bound 10.0.0.102");
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_snapshot_does_not_name_is_gone() {
-    on_both(async |world| {
-        let doors = doors(world).await;
-        let rack = doors.rack("r1").await;
-        doors.network("r1").await;
-        let vlan = vlan(&doors).await;
-        let mut stream = rack.connect(rack.hello()).await.unwrap();
+    with_doors(async |doors| {
+        let (rack, mut stream) = doors.serving_rack().await;
+        let vlan = vlan(doors).await;
         let bound = |number, host| fact(&vlan, number, host, Bound);
         send(&stream, vec![bound(1, 100), bound(2, 101), bound(3, 102)], None).await;
         stream.recorded().await.unwrap();
@@ -144,23 +137,19 @@ async fn what_a_snapshot_does_not_name_is_gone() {
             state(102, "expired"),
             state(103, "bound"),
         ];
-        assert_eq!(leases(&doors).await, expected);
+        assert_eq!(leases(doors).await, expected);
         let collapsed = doors.told("facts.collapsed").await;
         assert_eq!(collapsed.len(), 1);
         assert!(collapsed[0].1.ends_with(": 2"), "{collapsed:?}");
-        doors.close().await;
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_ends_a_lease_through_the_rack_that_gave_it() {
-    on_both(async |world| {
-        let doors = doors(world).await;
-        let rack = doors.rack("r1").await;
-        doors.network("r1").await;
-        let vlan = vlan(&doors).await;
-        let mut stream = rack.connect(rack.hello()).await.unwrap();
+    with_doors(async |doors| {
+        let (_rack, mut stream) = doors.serving_rack().await;
+        let vlan = vlan(doors).await;
         send(&stream, vec![fact(&vlan, 1, 100, Bound)], None).await;
         stream.recorded().await.unwrap();
         let write = v1::Write { message: "moved out".into(), ..v1::Write::default() };
@@ -188,7 +177,7 @@ async fn an_operator_ends_a_lease_through_the_rack_that_gave_it() {
             }
         }
         // Only what the rack has done is in the trail.
-        let trail = trail(&doors).await;
+        let trail = trail(doors).await;
         assert_eq!(trail.len(), 1, "{trail:?}");
         let Entry { kind, key, change, .. } = &trail[0];
         assert_eq!([kind, key, &change.verb], ["lease", "10.0.0.100", "release"]);
@@ -201,7 +190,6 @@ async fn an_operator_ends_a_lease_through_the_rack_that_gave_it() {
         let away =
             lease::release(doors.region(), &admin(), "10.0.0.100", &write).await.unwrap_err();
         assert!(away.to_string().contains("no stream"), "{away}");
-        doors.close().await;
     })
     .await;
 }
@@ -215,12 +203,9 @@ async fn trail(doors: &Doors) -> Vec<Entry> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_release_is_judged_and_repeated_like_any_write() {
-    on_both(async |world| {
-        let doors = doors(world).await;
-        let rack = doors.rack("r1").await;
-        doors.network("r1").await;
-        let vlan = vlan(&doors).await;
-        let mut stream = rack.connect(rack.hello()).await.unwrap();
+    with_doors(async |doors| {
+        let (_rack, mut stream) = doors.serving_rack().await;
+        let vlan = vlan(doors).await;
         send(&stream, vec![fact(&vlan, 1, 100, Bound)], None).await;
         stream.recorded().await.unwrap();
         let release = async |write: &v1::Write| {
@@ -240,13 +225,12 @@ async fn a_release_is_judged_and_repeated_like_any_write() {
         released.unwrap();
         // Answered at once, without the rack: nobody answers for it here.
         release(&write).await.unwrap();
-        assert_eq!(trail(&doors).await.len(), 1);
+        assert_eq!(trail(doors).await.len(), 1);
         drop(stream);
         eventually("the rack is away", async || {
             matches!(release(&judge).await, Err(OperationError::Unanswered(_)))
         })
         .await;
-        doors.close().await;
     })
     .await;
 }
@@ -266,11 +250,10 @@ fn poison(conn: &mut Conn) -> Result<(), DbError> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fact_that_cannot_be_recorded_stops_only_the_rack_that_sent_it() {
-    on_both(async |world| {
-        let doors = doors(world).await;
+    with_doors(async |doors| {
         let (bad, good) = (doors.rack("r1").await, doors.rack("r2").await);
         doors.network("r1").await;
-        let vlan = vlan(&doors).await;
+        let vlan = vlan(doors).await;
         doors.region().db.transaction(poison).await.unwrap();
         let mut healthy = good.connect(good.hello()).await.unwrap();
         // The second time it is the same batch, and no news.
@@ -290,19 +273,17 @@ async fn a_fact_that_cannot_be_recorded_stops_only_the_rack_that_sent_it() {
         assert_eq!(told.len(), 1, "{told:?}");
         assert!(told[0].0 == "r1" && told[0].1.contains("poison"), "{told:?}");
         let bound = ["lease.bound 10.0.0.1", "lease.bound 10.0.0.2"];
-        assert_eq!(events(&doors).await, bound);
-        doors.close().await;
+        assert_eq!(events(doors).await, bound);
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_clashes_each_time_is_refused_and_holds_nobody_up() {
-    on_both(async |world| {
-        let doors = doors(world).await;
+    with_doors(async |doors| {
         let (bad, good) = (doors.rack("r1").await, doors.rack("r2").await);
         doors.network("r1").await;
-        let vlan = vlan(&doors).await;
+        let vlan = vlan(doors).await;
         // Whatever the reason: to the database it looks like two who write the same at once.
         let unique = "CREATE UNIQUE INDEX poison ON leases (host_name) WHERE host_name = 'twin'";
         let poison = move |conn: &mut Conn| {
@@ -324,8 +305,7 @@ async fn what_clashes_each_time_is_refused_and_holds_nobody_up() {
         let told = doors.told("facts.refused").await;
         assert_eq!(told.len(), 1, "{told:?}");
         assert!(told[0].0 == "r1" && told[0].1.to_lowercase().contains("unique"), "{told:?}");
-        assert_eq!(events(&doors).await, ["lease.bound 10.0.0.1"]);
-        doors.close().await;
+        assert_eq!(events(doors).await, ["lease.bound 10.0.0.1"]);
     })
     .await;
 }

@@ -8,16 +8,14 @@ use proto::{
 use std::collections::BTreeSet;
 
 use super::{
-    bench::doors,
+    bench::with_doors,
     configurations::{seen, wait},
-    support::on_both,
 };
 
 /// A machine may be switched on where any rack serves, so each of them is told, and whoever waits, waits for both.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_machine_boots_reaches_both_racks() {
-    on_both(async |world| {
-        let doors = doors(world).await;
+    with_doors(async |doors| {
         let racks = [doors.rack("r1").await, doors.rack("r2").await];
         doors.network("r1").await;
         doors.update("vlan", "dc1/10", "secondary_rack=r2").await;
@@ -37,7 +35,7 @@ async fn what_a_machine_boots_reaches_both_racks() {
             streams.push(stream);
         }
         let cursor = doors.update("machine", "n1", "boot_profile=disk").await;
-        let mut waiting = wait(&doors, &cursor).await;
+        let mut waiting = wait(doors, &cursor).await;
         for stream in &mut streams {
             let told = boot_scope(stream, |boot| boot.machines[0].profile == "disk").await;
             assert_eq!(told.profiles[0].name, "disk");
@@ -54,9 +52,8 @@ async fn what_a_machine_boots_reaches_both_racks() {
         }
         // What no rack has to know stamps nothing.
         let cursor = doors.update("machine", "n1", "note=new").await;
-        let settled = wait(&doors, &cursor).await.message().await.unwrap().unwrap();
+        let settled = wait(doors, &cursor).await.message().await.unwrap().unwrap();
         assert!(settled.settled && settled.scopes.is_empty(), "{settled:?}");
-        doors.close().await;
     })
     .await;
 }

@@ -5,10 +5,7 @@ use region::operations::token;
 use runtime::metrics::{PrometheusHandle, install};
 use std::sync::OnceLock;
 
-use super::{
-    bench::{bearing, doors, eventually},
-    support::on_both,
-};
+use super::bench::{bearing, eventually, with_doors};
 
 /// Of the whole process: only what no other test does can be counted.
 fn recorder() -> &'static PrometheusHandle {
@@ -30,8 +27,7 @@ fn ended(method: &str, code: &str) -> f64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_count_by_the_code_that_they_end_with_and_streams_while_they_are_open() {
     recorder();
-    on_both(async |world| {
-        let doors = doors(world).await;
+    with_doors(async |doors| {
         let secret = token::create_admin(doors.region(), None).await.unwrap();
         let mut client = FabricsClient::new(doors.operators().await);
         let codes = [("Get", "NotFound"), ("Get", "Unauthenticated"), ("List", "Ok")];
@@ -62,7 +58,6 @@ async fn calls_count_by_the_code_that_they_end_with_and_streams_while_they_are_o
         ] {
             eventually(series, async || recorder().render().contains(series)).await;
         }
-        doors.close().await;
     })
     .await;
 }

@@ -5,10 +5,7 @@ use region::operations;
 use std::time::Duration;
 use tonic::{Code, Status, Streaming};
 
-use super::{
-    bench::{Doors, LIMIT, admin, bearing, doors},
-    support::on_both,
-};
+use super::bench::{Doors, LIMIT, admin, bearing, with_doors};
 
 /// A token that is good for an hour; its secret.
 async fn token(doors: &Doors, name: &str) -> String {
@@ -40,11 +37,10 @@ async fn ending(watch: &mut Streaming<v1::VlanEvent>) -> Status {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_watch_ends_with_the_token_that_opened_it() {
-    on_both(async |world| {
-        let doors = doors(world).await;
+    with_doors(async |doors| {
         let mut client = VlansClient::new(doors.operators().await);
         for name in ["deleted", "expired"] {
-            let secret = token(&doors, name).await;
+            let secret = token(doors, name).await;
             let watch = client.watch(bearing(&secret, v1::WatchRequest::default())).await;
             let mut watch = watch.unwrap().into_inner();
             watch.message().await.unwrap().unwrap();
@@ -61,7 +57,6 @@ async fn a_watch_ends_with_the_token_that_opened_it() {
             let again = client.list(bearing(&secret, v1::ListRequest::default())).await;
             assert_eq!(again.unwrap_err().code(), Code::Unauthenticated, "{name}");
         }
-        doors.close().await;
     })
     .await;
 }

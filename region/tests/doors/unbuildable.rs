@@ -1,8 +1,7 @@
 //! A scope that region itself cannot build: nothing is sent, everybody sees why, and it heals.
 
 use diesel::{RunQueryDsl, sql_query, sql_types};
-use hostler_integration_tests::fake_rack::verdict;
-use proto::v1::{self, Progress, VerdictKind};
+use proto::v1::{self, Progress};
 use region::{
     db::DbError,
     events::Cursor,
@@ -12,9 +11,8 @@ use region::{
 use std::net::IpAddr;
 
 use super::{
-    bench::{Doors, admin, doors},
-    configurations::{options, seen, wait, whole},
-    support::on_both,
+    bench::{Doors, admin, with_doors},
+    configurations::{apply, options, seen, wait},
 };
 
 /// What no operation would save: the end of the one range there is, wherever that lies.
@@ -46,18 +44,14 @@ async fn behind(doors: &Doors) -> Vec<v1::ScopeProgress> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_region_cannot_build_is_refused_for_all_to_see_and_heals() {
-    on_both(async |world| {
-        let doors = doors(world).await;
-        let rack = doors.rack("r1").await;
-        doors.network("r1").await;
-        let mut stream = rack.connect(rack.hello()).await.unwrap();
-        let first = whole(&mut stream).await;
-        stream.answer(&first, verdict(VerdictKind::Applied)).await.unwrap();
+    with_doors(async |doors| {
+        let (_rack, mut stream) = doors.serving_rack().await;
+        let first = apply(&mut stream).await;
         doors.tells("scope.applied", "dhcp dc1/10 at ").await;
-        assert!(behind(&doors).await.is_empty());
+        assert!(behind(doors).await.is_empty());
 
-        end_range_at(&doors, "10.0.1.5").await;
-        let refused = after(&doors, "mtu=1400").await;
+        end_range_at(doors, "10.0.1.5").await;
+        let refused = after(doors, "mtu=1400").await;
         let expected = v1::FieldObjection {
             field: "subnets[0].ranges[0]".into(),
             value: "10.0.0.100-10.0.1.5".into(),
@@ -68,22 +62,22 @@ async fn what_region_cannot_build_is_refused_for_all_to_see_and_heals() {
         assert_eq!(refused[0].progress(), Progress::Refused);
         assert_eq!(refused[0].objections, [expected]);
         assert_eq!(refused[0].good, first.last.generation, "the rack goes on with it");
-        assert_eq!(behind(&doors).await, refused);
+        assert_eq!(behind(doors).await, refused);
         let members = doors.region().read(&admin(), fleet::fleet).await.unwrap();
         assert!(!members[0].is_current() && members[0].with(Progress::Refused).count() == 1);
 
         // Whoever changes the same VLAN learns that it is refused, and the event log is not filled with it.
-        assert_eq!(after(&doors, "mtu=1399").await[0].progress(), Progress::Refused);
+        assert_eq!(after(doors, "mtu=1399").await[0].progress(), Progress::Refused);
         // A change of something else touches nothing.
         let cursor = doors.update("fabric", "dc1", "note=new").await;
-        assert_eq!(settled(&doors, &cursor).await, []);
+        assert_eq!(settled(doors, &cursor).await, []);
 
         // Taken back, it is as it was: nothing is sent, and who did it is told that the rack has it.
-        end_range_at(&doors, "10.0.0.200").await;
-        let healed = after(&doors, "mtu=1500").await;
+        end_range_at(doors, "10.0.0.200").await;
+        let healed = after(doors, "mtu=1500").await;
         assert_eq!(healed.len(), 1);
         assert_eq!(healed[0].progress(), Progress::Applied);
-        assert!(behind(&doors).await.is_empty());
+        assert!(behind(doors).await.is_empty());
         assert_eq!(doors.told("scope.refused").await.len(), 1);
         let applied = doors.told("scope.applied").await;
         assert_eq!(applied.len(), 2);
@@ -93,25 +87,22 @@ async fn what_region_cannot_build_is_refused_for_all_to_see_and_heals() {
         doors.update("subnet", "10.0.0.0/24", "dns_servers=10.0.0.54").await;
         let next = stream.scope().await.unwrap();
         assert!(options(&next).contains(&("domain-name-servers".into(), "10.0.0.54".into())));
-        doors.close().await;
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_never_could_be_built_is_refused_until_nobody_wants_it() {
-    on_both(async |world| {
-        let doors = doors(world).await;
+    with_doors(async |doors| {
         let _rack = doors.rack("r1").await;
         doors.network("r1").await;
-        end_range_at(&doors, "10.0.1.5").await;
-        let refused = after(&doors, "mtu=1400").await;
+        end_range_at(doors, "10.0.1.5").await;
+        let refused = after(doors, "mtu=1400").await;
         assert_eq!(refused[0].progress(), Progress::Refused);
         let cursor = doors.update("vlan", "dc1/10", "primary_rack=").await;
         // The rack was told of it before, perhaps: then it is away, and the operator leaves.
-        let left = seen(&mut wait(&doors, &cursor).await, Progress::Unreachable).await;
+        let left = seen(&mut wait(doors, &cursor).await, Progress::Unreachable).await;
         assert!(left.iter().all(|scope| scope.progress() != Progress::Refused), "{left:?}");
-        doors.close().await;
     })
     .await;
 }
