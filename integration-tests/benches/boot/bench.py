@@ -1,33 +1,35 @@
 #!/usr/bin/env python3
 """Boot servers side by side on this machine, in network namespaces of its own (root needed).
 
-  bench.py tftp [-s NAME,..] [-n 3] [--size 100]   one file by each client and on each terms, interleaved rounds, medians
+  bench.py tftp [-s NAME,..] [-n 3] [--size 50]    one file by each client and on each terms, interleaved rounds, medians
   bench.py http [-s NAME,..] [-n 3] [--size 1000]  the same by HTTP
-  bench.py boots [-n 100]                          so many machines fetch a loader at once: how long each of them waits
-  bench.py flood [-n 10000]                        so many requests that nobody follows up: what they hold, and for how long
+  bench.py boots [-s NAME,..] [-n 3] [--machines 100]  so many machines fetch a loader at once: how long each of them waits
+  bench.py flood [--requests 10000]                so many requests that nobody follows up: what they hold, and for how long
 
-Servers have one core, clients the other (nginx and HTTP boot have both). What differs between two lines of one run is meant; figures of two days are not to be compared."""
-import argparse, hashlib, os, random, signal, statistics, subprocess, sys, threading, time
+Servers have one core, clients the other, both at real-time priority. What differs between two columns of one run is meant; figures of two days are not to be compared."""
+import argparse, hashlib, os, random, signal, subprocess, sys, time
 
-import servers
+import servers, table
 from servers import FILES, HTTP, TFTP, lab
 
-CLIENT = ["ip", "netns", "exec", lab.CLIENT_NS, "taskset", "-c", "1"]
+CLIENT = ["ip", "netns", "exec", lab.CLIENT_NS, *lab.THROUGHPUT_PRIORITY, "taskset", "-c", "1"]
 LOADER = 1_000_000
 NOWHERE = "/dev/null"
+# In memory: the disk is not what is compared.
+FETCHED = f"/dev/shm/{lab.PREFIX}-fetched"
 
 
 def tftp_clients():
     """(what, function of (server address, path, output) -> command)"""
-    rows = [("curl 512", lambda a, f, o: ["curl", "-s", "-f", "-m", "120", "--tftp-no-options", "-o", o, f"tftp://{a}/{f}"])]
+    rows = [("curl, 512", lambda a, f, o: ["curl", "-s", "-f", "-m", "120", "--tftp-no-options", "-o", o, f"tftp://{a}/{f}"])]
     for size in (1428, 8192):
-        rows.append((f"curl {size}", lambda a, f, o, size=size: ["curl", "-s", "-f", "-m", "120", "--tftp-blksize", str(size), "-o", o, f"tftp://{a}/{f}"]))
-    rows.append(("busybox 1428", lambda a, f, o: ["busybox", "tftp", "-g", "-b", "1428", "-l", o, "-r", f, a]))
+        rows.append((f"curl, {size}", lambda a, f, o, size=size: ["curl", "-s", "-f", "-m", "120", "--tftp-blksize", str(size), "-o", o, f"tftp://{a}/{f}"]))
+    rows.append(("busybox, 1428", lambda a, f, o: ["busybox", "tftp", "-g", "-b", "1428", "-l", o, "-r", f, a]))
     atftp = servers.program("atftp")
     if atftp:
         for size in (512, 1428, 8192):
             for window in (1, 8, 16):
-                rows.append((f"atftp {size} window {window}", lambda a, f, o, size=size, window=window:
+                rows.append((f"atftp, {size}, {window}", lambda a, f, o, size=size, window=window:
                              [atftp, "--option", f"blksize {size}", "--option", f"windowsize {window}", "--option", "tsize 0", "-g", "-r", f, "-l", o, a]))
     return rows
 
@@ -52,114 +54,79 @@ def digest(path):
     return sha.hexdigest()
 
 
-class Cpu:
-    """What a server and the processes that it makes for a transfer have worked; of those that are gone, as it was seen last."""
-
-    def __init__(self, server):
-        self.server, self.first, self.last, self.ended = server, {}, {}, threading.Event()
-        self.watch = threading.Thread(target=self.look)
-
-    def __enter__(self):
-        self.first = dict(lab.family(self.server.process.process.pid))
-        self.watch.start()
-        return self
-
-    def __exit__(self, *_):
-        self.ended.set()
-        self.watch.join()
-
-    def look(self):
-        while True:
-            ended = self.ended.wait(0.05)
-            self.last.update(lab.family(self.server.process.process.pid))
-            if ended:
-                return
-
-    @property
-    def seconds(self):
-        ticks = sum(ticks - self.first.get(pid, 0) for pid, ticks in self.last.items())
-        return ticks / os.sysconf("SC_CLK_TCK")
-
-
 def fetch(server, command, expected, size, out):
-    """MB/s and server CPU seconds per 100 MB, or why not."""
+    """MB/s and the server's CPU seconds for 100 MB, or why not."""
     if out != NOWHERE and os.path.exists(out):
         os.remove(out)
-    with Cpu(server) as cpu:
-        begun = time.perf_counter()
-        try:
-            done = subprocess.run([*CLIENT, *command], capture_output=True, text=True, env={**os.environ, **servers.environment()}, timeout=150)
-        except subprocess.TimeoutExpired:
-            return None, "150 s"
-        took = time.perf_counter() - begun
+    worked, begun = server.cpu_seconds(), time.perf_counter()
+    try:
+        done = subprocess.run([*CLIENT, *command], capture_output=True, text=True, env={**os.environ, **servers.environment()}, timeout=150)
+    except subprocess.TimeoutExpired:
+        return None, "150 s"
+    took, worked = time.perf_counter() - begun, server.cpu_seconds() - worked
     if done.returncode or not os.path.exists(out) or (expected and digest(out) != expected):
         return None, f"wrong (status {done.returncode})"
-    return size / 1e6 / took, cpu.seconds / (size / 1e8)
+    return size / 1e6 / took, worked / (size / 1e8)
+
+
+def interleaved(kind, names, rounds):
+    """Each server in each round, in an order that changes; its round's number comes with it."""
+    for number in range(rounds):
+        for name in random.sample(names, len(names)):
+            with kind[name](name) as server:
+                yield server
+        print(f"round {number + 1} of {rounds} done, {table.load()}", file=sys.stderr, flush=True)
 
 
 def compare(kind, rows, names, rounds, size, out):
     path = make("probe", 100) and make(f"file{size}", size)
     name, expected = os.path.basename(path), digest(path)
+    table.conditions([kind[name](name) for name in names], rounds, f"one file of {size // 1_000_000} MB, {table.load()}")
     found, why = {}, {}
-    for number in range(rounds):
-        for server_name in random.sample(names, len(names)):
-            with kind[server_name](server_name) as server:
-                for what, command in rows(server, name, out):
-                    speed, cpu = fetch(server, command, expected if out != NOWHERE else None, size, out)
-                    if speed is None:
-                        why[what, server_name] = cpu
-                    else:
-                        found.setdefault((what, server_name), []).append((speed, cpu))
-        print(f"round {number + 1} of {rounds} done, load {os.getloadavg()[0]:.1f}", flush=True)
-    table(found, why, names)
-
-
-def table(found, why, names):
-    whats = list(dict.fromkeys(what for what, _ in [*found, *why]))
-    head = "".join(f"{name:>22}" for name in names)
-    print(f"{'MB/s (CPU s per 100 MB)':26}{head}")
-    for what in whats:
-        line = f"{what:26}"
-        for name in names:
-            runs = found.get((what, name))
-            if runs:
-                speed, cpu = (statistics.median(column) for column in zip(*runs))
-                line += f"{speed:13.1f} ({cpu:6.3f})"
+    for server in interleaved(kind, names, rounds):
+        for what, command in rows(server, name, out):
+            speed, cpu = fetch(server, command, expected if out != NOWHERE else None, size, out)
+            if speed is None:
+                why[what, server.name] = cpu
             else:
-                line += f"{why.get((what, name), '-'):>22}"
-        print(line)
+                found.setdefault((what, server.name), []).append((speed, cpu))
+    table.speeds(found, why, names)
 
 
 def http(names, rounds, size):
-    """To nowhere, since the disk of this machine is not what is compared; that the bytes are right is seen once, before."""
+    """To nowhere, since writing is not what is compared; that the bytes are right is seen once, before."""
     def rows(server, name, out):
-        checked = os.path.join(lab.WORK, "fetched")
-        speed, why = fetch(server, ["curl", "-s", "-f", "-m", "120", "-o", checked, server.url(name)], digest(os.path.join(FILES, name)), size, checked)
+        speed, why = fetch(server, ["curl", "-s", "-f", "-m", "120", "-o", FETCHED, server.url(name)], digest(os.path.join(FILES, name)), size, FETCHED)
         if speed is None:
             raise RuntimeError(f"{server.name}: {why}")
-        curl = ["curl", "-s", "-f", "-m", "120", "-o", out]
-        return [("curl", [*curl, server.url(name)])]
+        return [("curl", ["curl", "-s", "-f", "-m", "120", "-o", out, server.url(name)])]
     compare(HTTP, rows, names, rounds, size, NOWHERE)
 
 
-def boots(count):
+def boots(names, rounds, count):
     """Each machine has an address of its own, asks for the loader by TFTP with what UEFI asks for, and all begin at once."""
-    path = make("loader", LOADER)
-    expected = open(path, "rb").read()
+    loader, machines, source = make("loader", LOADER), os.path.join(lab.WORK, "machines"), os.path.join(lab.HERE, "..", "boot", "machines.c")
     make("probe", 100)
+    lab.sh(["gcc", "-O2", "-o", machines, source])
     for number in range(count):
         lab.sh(f"ip -n {lab.CLIENT_NS} addr add 10.0.1.{number + 1}/12 dev v0", check=False)
-    for name, kind in TFTP.items():
-        if kind(name).missing():
-            continue
-        with kind(name) as server:
-            source = os.path.join(lab.HERE, "..", "boot", "machines.py")
-            done = subprocess.run([*CLIENT[:4], sys.executable, source, lab.SERVER, server.path("loader"), str(count), hashlib.sha256(expected).hexdigest()],
-                                  capture_output=True, text=True, timeout=300)
-            print(f"{name:12} {done.stdout.strip() or done.stderr.strip()[-300:]}  server CPU {server.cpu_seconds():.2f} s", flush=True)
+    table.conditions([TFTP[name](name) for name in names], rounds, f"{count} machines begin at once, a loader of {LOADER // 1_000_000} MB, {table.load()}")
+    found = {}
+    for server in interleaved(TFTP, names, rounds):
+        worked = server.cpu_seconds()
+        done = subprocess.run([*CLIENT, machines, lab.SERVER, server.path("loader"), str(count), loader], capture_output=True, text=True, timeout=300)
+        if done.returncode:
+            raise RuntimeError(f"{server.name}: {done.stderr[-300:]}")
+        found.setdefault(server.name, []).append([*map(float, done.stdout.split()), server.cpu_seconds() - worked])
+    rows = []
+    for name in names:
+        ready, wrong, half, most, last, again, cpu = table.medians(found[name])
+        rows.append([name, f"{ready:.0f}", f"{wrong:.0f}", f"{half:.2f}", f"{most:.2f}", f"{last:.2f}", f"{again:.0f}", f"{cpu:.2f}"])
+    table.markdown(["server", "have the loader", "of them wrong", "p50 s", "p99 s", "last s", "asked again", "server's CPU s"], rows)
 
 
 def flood(count):
+    """Twice: what is kept after the first time must be enough for the second."""
     make("loader", LOADER), make("probe", 100)
     # Every address of this range is the client's.
     lab.sh(f"ip -n {lab.CLIENT_NS} route add local 10.2.0.0/16 dev lo")
@@ -170,29 +137,35 @@ open_ = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range({count}
 for number, one in enumerate(open_):
     one.bind((f'10.2.{{number >> 8}}.{{number & 255}}', 0)); one.sendto({request}, ('{lab.SERVER}', 69)); time.sleep(0.0002)
 time.sleep(60)"""
+    rows = []
     with servers.Hostler("hostler") as server:
         held = lambda: (server.process.memory_kb(), sum(len(os.listdir(f"/proc/{pid}/fd")) for pid, _ in lab.family(server.process.process.pid)))
-        before = held()
-        process = subprocess.Popen([*CLIENT, sys.executable, "-c", code])
-        most, begun, gone = before, time.time(), None
-        while time.time() - begun < 60 and not gone:
-            now = held()
-            most = tuple(map(max, most, now))
-            if most[1] > before[1] + 100 and now[1] <= before[1]:
-                gone = time.time() - begun
-            time.sleep(0.2)
-        alive = server.answers()
-        process.kill()
-        print(f"{count} requests: {most[1] - before[1]} sockets and {most[0] - before[0]} KiB at most, of {before[0]} KiB before; "
-              f"{f'all sockets back after {gone:.0f} s' if gone else 'sockets are NOT back'}, {held()[0]} KiB then; answers: {alive}")
+        for time_ in ("first", "second"):
+            before, worked = held(), server.cpu_seconds()
+            most, begun, gone = before, time.time(), None
+            process = subprocess.Popen([*CLIENT, sys.executable, "-c", code])
+            while time.time() - begun < 60 and not gone:
+                now = held()
+                most = tuple(map(max, most, now))
+                if most[1] > before[1] + 100 and now[1] <= before[1]:
+                    gone = time.time() - begun
+                time.sleep(0.2)
+            alive = server.answers()
+            process.kill()
+            process.wait()
+            rows.append([time_, f"{most[1] - before[1]}", f"{gone:.0f}" if gone else "NOT back", f"{before[0]}", f"{most[0]}", f"{held()[0]}", f"{server.cpu_seconds() - worked:.2f}", "yes" if alive else "NO"])
+    print(f"{count} requests, each from an address of its own, that are never followed up; {table.load()}")
+    table.markdown(["time", "sockets at most", "all back after s", "KiB before", "KiB at most", "KiB after", "server's CPU s", "answers then"], rows)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("command", choices=["tftp", "http", "boots", "flood"])
     parser.add_argument("-s", metavar="NAME,..", help=f"of {', '.join(TFTP)}; by HTTP of {', '.join(HTTP)}")
-    parser.add_argument("-n", type=int, help="rounds, or machines")
+    parser.add_argument("-n", type=int, default=3, help="rounds")
     parser.add_argument("--size", type=int, help="MB of the file")
+    parser.add_argument("--machines", type=int, default=100)
+    parser.add_argument("--requests", type=int, default=10_000)
     asked = parser.parse_args()
     for sig in (signal.SIGTERM, signal.SIGINT):             # a bench that is stopped still cleans up
         signal.signal(sig, lambda *_: sys.exit(1))
@@ -200,21 +173,23 @@ def main():
     os.chmod(FILES, 0o755)
     lab.up()
     try:
-        if asked.command == "boots":
-            return boots(asked.n or 100)
         if asked.command == "flood":
-            return flood(asked.n or 10_000)
-        kind = TFTP if asked.command == "tftp" else HTTP
+            return flood(asked.requests)
+        kind = HTTP if asked.command == "http" else TFTP
         names = []
         for name in asked.s.split(",") if asked.s else kind:
             missing = kind[name](name).missing()
             print(f"{name} is left out: {missing}", flush=True) if missing else names.append(name)
+        if asked.command == "boots":
+            return boots(names, asked.n, asked.machines)
         if asked.command == "http":
-            return http(names, asked.n or 3, (asked.size or 1000) * 1_000_000)
+            return http(names, asked.n, (asked.size or 1000) * 1_000_000)
         rows = lambda server, name, out: [(what, command(lab.SERVER, server.path(name), out)) for what, command in tftp_clients()]
-        compare(TFTP, rows, names, asked.n or 3, (asked.size or 100) * 1_000_000, os.path.join(lab.WORK, "fetched"))
+        compare(TFTP, rows, names, asked.n, (asked.size or 50) * 1_000_000, FETCHED)
     finally:
         lab.down()
+        if os.path.exists(FETCHED):
+            os.remove(FETCHED)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@ import os, subprocess, sys, time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "dhcp"))
 import lab
+from meter import Meter
 
 # Where packages were unpacked that are not installed; see README.
 PEERS = os.environ.get("BENCH_PEERS", "/")
@@ -28,16 +29,23 @@ def environment():
 class Server:
     binary = None
     prefix = ""
+    asked_version = "--version"
 
     def __init__(self, name):
-        self.name, self.process = name, None
+        self.name, self.process, self.meter = name, None, None
         self.folder = os.path.join(lab.WORK, "run", "boot-" + name)
 
     def missing(self):
         return None if program(self.binary) else f"{self.binary} is not there"
 
-    def spawn(self, command, env=None):
-        self.process = lab.Process(command, os.path.join(self.folder, "log"), [], "0", {**environment(), **(env or {})})
+    def version(self):
+        """The first line of what it says of itself."""
+        said = subprocess.run([program(self.binary), self.asked_version], capture_output=True, text=True, env={**os.environ, **environment()})
+        first = (said.stdout + said.stderr).strip().splitlines()[0]
+        return f"{self.name}: {first.split('  ')[0]}"
+
+    def spawn(self, command):
+        self.process = lab.Process(command, os.path.join(self.folder, "log"), lab.THROUGHPUT_PRIORITY, "0", environment())
 
     def start(self):
         raise NotImplementedError
@@ -57,10 +65,13 @@ class Server:
                 self.__exit__()
                 raise RuntimeError(f"{self.name} does not answer: {log}")
             time.sleep(0.05)
+        self.meter = Meter(self.process.process.pid)
         return self
 
     def __exit__(self, *_):
         self.process.end()
+        if self.meter:
+            self.meter.close()
 
     def answers(self):
         url = self.url("probe")
@@ -70,7 +81,7 @@ class Server:
         return f"tftp://{lab.SERVER}/{self.path(name)}"
 
     def cpu_seconds(self):
-        return self.process.cpu_seconds()
+        return self.meter.seconds()
 
 
 class Hostler(Server):
@@ -79,6 +90,9 @@ class Hostler(Server):
 
     def missing(self):
         return None if os.access(self.binary_path(), os.X_OK) else "cargo build --release -p hostler-rack"
+
+    def version(self):
+        """It is the one that is built here."""
 
     @staticmethod
     def binary_path():
@@ -114,6 +128,7 @@ class HostlerHttp(Hostler):
 
 class TftpdHpa(Server):
     binary = "in.tftpd"
+    asked_version = "-V"
 
     def start(self):
         self.spawn([program(self.binary), "-L", "--address", f"{lab.SERVER}:69", "-s", FILES, "-u", "root"])
@@ -137,6 +152,7 @@ class Dnsmasq(Server):
 
 class Nginx(Server):
     binary = "nginx"
+    asked_version = "-v"
     scheme = "http"
 
     def url(self, name):
@@ -145,7 +161,7 @@ class Nginx(Server):
     def start(self):
         config = os.path.join(self.folder, "nginx.conf")
         with open(config, "w") as out:
-            out.write(f"""daemon off; user root; worker_processes 2; pid {self.folder}/nginx.pid; error_log {self.folder}/error.log;
+            out.write(f"""daemon off; user root; worker_processes 1; pid {self.folder}/nginx.pid; error_log {self.folder}/error.log;
 events {{ worker_connections 1024; }}
 http {{ sendfile on; tcp_nopush on; access_log off; keepalive_timeout 65;
   client_body_temp_path {self.folder}/b; proxy_temp_path {self.folder}/p; fastcgi_temp_path {self.folder}/f; uwsgi_temp_path {self.folder}/u; scgi_temp_path {self.folder}/s;

@@ -3,9 +3,12 @@
 pub mod boot;
 pub mod boot_events;
 pub mod boot_files;
+#[cfg(test)]
+mod boot_stage;
 pub mod boot_trace;
 pub mod dhcp;
 pub mod http_boot;
+mod limits;
 pub mod tftp;
 
 use common::report::ServiceStatus;

@@ -28,7 +28,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{boot_events::BootEvents, boot_files::Table};
+use super::{boot_events::BootEvents, boot_files::Table, limits::Limits};
 use crate::net::port_owner::{self, Transport};
 use answer::Client;
 use stream::{Pieces, Stream};
@@ -40,16 +40,8 @@ const HEAD: usize = 16 << 10;
 /// When the process is out of file descriptors, accepting again at once would only burn CPU.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// How many connections may be open; a connection takes some 30 KiB, most of it the kernel's.
-#[derive(Clone, Copy, Debug)]
-struct Limits {
-    in_all: usize,
-    per_client: usize,
-}
-
-impl Limits {
-    const DEFAULT: Self = Self { in_all: 2048, per_client: 64 };
-}
+/// A connection takes some 30 KiB, most of it the kernel's.
+const LIMITS: Limits = Limits { in_all: 2048, per_client: 64 };
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ListenError {
@@ -79,7 +71,7 @@ struct Shared {
 impl HttpBootService {
     /// It listens nowhere yet; connections end with `tasks`.
     pub fn new(table: watch::Receiver<Arc<Table>>, events: BootEvents, tasks: &Tasks) -> Self {
-        Self::within(Limits::DEFAULT, table, events, tasks)
+        Self::within(LIMITS, table, events, tasks)
     }
 
     fn within(

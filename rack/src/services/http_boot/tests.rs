@@ -1,89 +1,48 @@
 //! The server as clients meet it, on loopback.
 
-use aws_lc_rs::digest::{SHA256, digest};
-use bytes::Bytes;
-use common::rack_config::{BootConfig, BootParts};
 use std::{
-    fs::File,
     io::{Read, Write},
     net::{Shutdown, TcpStream},
-    os::unix::fs::FileExt,
 };
-use tokio::sync::mpsc;
 
 use super::*;
 use crate::services::{
-    boot_events::{self, BootEvent, Failure, Step},
-    boot_files::{Content, Entry, Scripts, StoredFile},
+    boot_events::{Failure, Step},
+    boot_stage::{self, LIMIT, Staged, content},
 };
-use runtime::clock::Clock;
 
-const LIMIT: Duration = Duration::from_secs(20);
+type Stage = boot_stage::Stage<HttpBootService>;
 
-struct Stage {
-    service: HttpBootService,
-    address: SocketAddr,
-    table: watch::Sender<Arc<Table>>,
-    events: mpsc::Receiver<BootEvent>,
-    _tasks: Tasks,
-}
+impl Staged for HttpBootService {
+    const LIMITS: Limits = LIMITS;
 
-fn content(size: usize) -> Vec<u8> {
-    (0..size as u64).map(|at| (at.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as u8).collect()
-}
-
-fn stored(bytes: &[u8]) -> Entry {
-    let file: File = tempfile::tempfile().unwrap();
-    file.write_all_at(bytes, 0).unwrap();
-    let digest = digest(&SHA256, bytes).as_ref().try_into().unwrap();
-    let size = bytes.len() as u64;
-    Entry::Ready(Content::Stored(Arc::new(StoredFile { file, size, digest })))
-}
-
-fn table(files: &[(&str, &[u8])]) -> Table {
-    let mut all: std::collections::BTreeMap<_, _> =
-        files.iter().map(|(path, bytes)| (path.parse().unwrap(), stored(bytes))).collect();
-    all.insert("coming".parse().unwrap(), Entry::Awaited);
-    let made = Content::Made(Bytes::from_static(b"#!ipxe\n"));
-    all.insert("made".parse().unwrap(), Entry::Ready(made));
-    let config = Arc::new(BootConfig::new(BootParts::default()).unwrap());
-    Table::new(all, Some(Scripts { config, port: 7280 }))
-}
-
-impl Stage {
-    async fn open(files: &[(&str, &[u8])]) -> Self {
-        Self::within(Limits::DEFAULT, files).await
+    fn within(
+        limits: Limits,
+        table: watch::Receiver<Arc<Table>>,
+        events: BootEvents,
+        tasks: &Tasks,
+    ) -> Self {
+        Self::within(limits, table, events, tasks)
     }
 
-    async fn within(limits: Limits, files: &[(&str, &[u8])]) -> Self {
-        let tasks = Tasks::new();
-        let (table, shown) = watch::channel(Arc::new(table(files)));
-        let (events, told) = boot_events::channel(Clock::system());
-        let service = HttpBootService::within(limits, shown, events, &tasks);
-        // Asked for and let go: nobody else on this machine takes it at this moment.
+    async fn listen_somewhere(&self) -> SocketAddr {
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = free.local_addr().unwrap();
         drop(free);
-        service.listen(&[address]).await.unwrap();
-        Self { service, address, table, events: told, _tasks: tasks }
+        self.listen(&[address]).await.unwrap();
+        address
     }
 
+    fn clients(&self) -> usize {
+        self.open()
+    }
+}
+
+impl Stage {
     fn connect(&self) -> Connection {
         let stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(LIMIT)).unwrap();
         Connection { stream, read: Vec::new() }
-    }
-
-    async fn ending(&mut self) -> Step {
-        let next = async {
-            loop {
-                let step = self.events.recv().await.unwrap().step;
-                if !matches!(step, Step::Started { .. } | Step::Bytes { .. }) {
-                    return step;
-                }
-            }
-        };
-        tokio::time::timeout(LIMIT, next).await.unwrap()
     }
 }
 
@@ -266,7 +225,7 @@ async fn a_machine_gets_its_own_script() {
     assert!(text.contains(&format!("http://{}:7280/boot/script", stage.address.ip())), "{text}");
     let event = stage.events.recv().await.unwrap();
     assert_eq!(event.told.mac, "52:54:00:12:34:56".parse().ok());
-    stage.table.send_replace(Arc::default());
+    stage.show_nothing();
     assert_eq!(client.ask("GET", target, "").status, 503, "nothing is configured yet");
 }
 
@@ -277,7 +236,7 @@ async fn a_transfer_goes_on_with_what_it_began_with() {
     let mut client = stage.connect();
     client.send("GET", "/boot/a", "");
     client.more();
-    stage.table.send_replace(Arc::new(table(&[("a", &new)])));
+    stage.show(&[("a", &new)]);
     stage.service.listen(&[]).await.unwrap();
     assert!(client.receive(false).body == old);
     assert!(client.ask("GET", "/boot/a", "").body == new, "and the connection with the new");
@@ -295,11 +254,7 @@ async fn a_client_that_leaves_in_the_middle_leaves_nothing_behind() {
     drop(client);
     let Step::Failed { sent, failure: Failure::Aborted } = stage.ending().await else { panic!() };
     assert!(sent < 30_000_000, "{sent}");
-    let end = std::time::Instant::now() + LIMIT;
-    while stage.service.open() > 0 {
-        assert!(std::time::Instant::now() < end);
-        sleep(Duration::from_millis(5)).await;
-    }
+    stage.until_clients(0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -311,11 +266,7 @@ async fn one_client_has_no_more_than_its_share() {
     let mut three = stage.connect();
     assert_eq!(three.stream.read(&mut [0; 1]).unwrap_or(0), 0, "closed at once");
     drop(one);
-    let end = std::time::Instant::now() + LIMIT;
-    while stage.service.open() > 1 {
-        assert!(std::time::Instant::now() < end);
-        sleep(Duration::from_millis(5)).await;
-    }
+    stage.until_clients(1).await;
     assert_eq!(stage.connect().ask("GET", "/boot/a", "").body, b"x");
 }
 

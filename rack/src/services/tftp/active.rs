@@ -11,7 +11,7 @@ use super::{
     packet::Options,
     transfer::{Ending, Transfer},
 };
-use crate::services::boot_events;
+use crate::services::{boot_events, limits::Limits};
 
 /// A transfer with all that belongs to it.
 #[derive(Debug)]
@@ -49,17 +49,9 @@ impl Key {
     }
 }
 
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
-    pub(super) in_all: usize,
-    pub(super) per_client: usize,
-}
-
-impl Limits {
-    /// A transfer takes a socket, less than a KiB, and while it sends a buffer of 64 KiB or its window. A booting machine has one open, seldom two; several may
-    /// come from one address where it is translated.
-    pub(super) const DEFAULT: Self = Self { in_all: 4096, per_client: 32 };
-}
+/// A transfer takes a socket, less than a KiB, and while it sends a buffer of 64 KiB or its window. A booting machine has one open, seldom two; several may
+/// come from one address where it is translated.
+pub(super) const LIMITS: Limits = Limits { in_all: 4096, per_client: 32 };
 
 #[derive(Debug)]
 pub(super) struct Transfers {
@@ -167,6 +159,10 @@ impl Transfers {
             if own.is_empty() {
                 self.by_address.remove(&address);
             }
+        }
+        if self.len() == 0 {
+            // What a storm of requests made them grow to goes back.
+            *self = Self { numbers: self.numbers, ..Self::new(self.limits) };
         }
         Some(active)
     }

@@ -58,12 +58,14 @@ impl Blocks {
         self.load(start, length)?;
         let within = (start - self.start) as usize;
         let bytes = &self.buffer[within..within + length];
+        if first == last {
+            let head = data_head(first);
+            transmit(socket, &[IoSlice::new(&head), IoSlice::new(bytes)], &[])?;
+            return Ok(());
+        }
         let whole = DATA_HEAD + usize::from(terms.block_size);
-        let group = if self.segmented && whole <= FRAME && first < last {
-            (DATAGRAM / whole).min(SEGMENTS)
-        } else {
-            1
-        };
+        let group =
+            if self.segmented && whole <= FRAME { (DATAGRAM / whole).min(SEGMENTS) } else { 1 };
         let heads: Vec<_> = (first..=last).map(data_head).collect();
         let mut pieces = Vec::with_capacity(2 * group);
         let mut rest = bytes;

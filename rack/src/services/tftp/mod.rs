@@ -9,6 +9,7 @@ mod server;
 #[cfg(test)]
 mod tests;
 mod transfer;
+mod waiting;
 
 use runtime::tasks::Tasks;
 use std::{
@@ -22,12 +23,12 @@ use std::{
 };
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{boot_events::BootEvents, boot_files::Table};
+use super::{boot_events::BootEvents, boot_files::Table, limits::Limits};
 use crate::net::{
     port_owner::{self, Transport},
     wake::Wake,
 };
-use active::Limits;
+use active::LIMITS;
 use server::{Command, Parts, Server};
 
 /// Where TFTP servers listen (RFC 1350 section 4).
@@ -60,7 +61,7 @@ impl TftpService {
         events: BootEvents,
         tasks: &Tasks,
     ) -> io::Result<Self> {
-        Self::start_within(Limits::DEFAULT, table, events, tasks)
+        Self::start_within(LIMITS, table, events, tasks)
     }
 
     fn start_within(

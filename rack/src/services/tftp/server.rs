@@ -20,17 +20,19 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
     ListenError,
-    active::{Active, Client, Key, Limits, Transfers},
+    active::{Active, Client, Key, Transfers},
     blocks::Blocks,
     packet::{self, Mode, Options, Packet, Request},
     refusal::Refusal,
     transfer::{Ending, Step, Terms, Transfer},
+    waiting::Waiting,
 };
 use crate::{
     net::wake::Wake,
     services::{
         boot_events::{BootEvents, Failure, Fetch, Protocol, Told},
         boot_files::{self, Content, Entry, Table},
+        limits::Limits,
     },
 };
 
@@ -60,6 +62,8 @@ pub(super) struct Server {
     /// When to look at a transfer again, at the latest; it may have moved on meanwhile.
     deadlines: BinaryHeap<Reverse<(Instant, Key)>>,
     buffer: Box<[u8]>,
+    /// When the packets came that are being answered.
+    now: Instant,
 }
 
 struct Listener {
@@ -89,17 +93,21 @@ impl Server {
             transfers,
             deadlines: BinaryHeap::new(),
             buffer: vec![0; DATAGRAM].into(),
+            now: Instant::now(),
         })
     }
 
     pub(super) fn run(mut self) -> io::Result<()> {
         let mut events = [EpollEvent::empty(); EVENTS];
+        let (mut waiting, mut ready) = (Waiting::default(), 0);
         loop {
-            let ready = match self.epoll.wait(&mut events, self.patience()) {
+            let answers = ready > 0 && self.transfers.len() > 0;
+            ready = match waiting.wait(&self.epoll, &mut events, answers, self.patience()) {
                 Ok(ready) => ready,
                 Err(Errno::EINTR) => 0,
                 Err(error) => return Err(error.into()),
             };
+            self.now = Instant::now();
             for event in &events[..ready] {
                 match event.data() {
                     WAKE => {
@@ -118,7 +126,7 @@ impl Server {
                     }
                 }
             }
-            self.look_at_deadlines(Instant::now());
+            self.look_at_deadlines();
             self.parts.open.store(self.transfers.len(), Ordering::Relaxed);
         }
     }
@@ -126,7 +134,7 @@ impl Server {
     fn patience(&self) -> EpollTimeout {
         let Some(Reverse((next, _))) = self.deadlines.peek() else { return EpollTimeout::NONE };
         // Rounded up: before its time it would be in vain.
-        let left = next.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
+        let left = next.saturating_duration_since(self.now) + Duration::from_millis(1);
         EpollTimeout::try_from(left).unwrap_or(EpollTimeout::MAX)
     }
 
@@ -250,7 +258,7 @@ impl Server {
         path: String,
         content: Content,
     ) -> io::Result<()> {
-        let now = Instant::now();
+        let now = self.now;
         let socket = UdpSocket::bind((client.local, 0))?;
         socket.connect(client.peer)?;
         socket.set_nonblocking(true)?;
@@ -291,7 +299,7 @@ impl Server {
         let step = match active.socket.recv(&mut self.buffer) {
             Ok(length) => match Packet::parse(&self.buffer[..length]) {
                 Ok(Packet::Acknowledgement(number)) => {
-                    active.transfer.handle_acknowledgement(number, Instant::now())
+                    active.transfer.handle_acknowledgement(number, self.now)
                 }
                 Ok(Packet::Error { code, .. }) => active.transfer.handle_error(code),
                 Ok(Packet::Read(_) | Packet::Write) | Err(_) => Step::Nothing,
@@ -311,7 +319,7 @@ impl Server {
                 active.blocks.send(&active.socket, active.transfer.terms(), first, last)
             }
         };
-        active.told.progress(active.transfer.delivered(), Instant::now());
+        active.told.progress(active.transfer.delivered(), self.now);
         let after = match sent {
             Ok(()) => Step::Nothing,
             Err(error) => on_error(&mut active.transfer, &error),
@@ -321,13 +329,14 @@ impl Server {
         }
         let deadline = active.transfer.deadline();
         // A deadline that moved away is seen when the queue comes to the old one.
-        if active.queued > deadline || active.queued <= Instant::now() {
+        if active.queued > deadline || active.queued <= self.now {
             active.queued = deadline;
             self.deadlines.push(Reverse((deadline, key)));
         }
     }
 
-    fn look_at_deadlines(&mut self, now: Instant) {
+    fn look_at_deadlines(&mut self) {
+        let now = self.now;
         while let Some(Reverse((at, key))) = self.deadlines.peek().copied()
             && at <= now
         {

@@ -3,12 +3,16 @@
 use std::{
     io::{self, ErrorKind},
     net::{SocketAddr, UdpSocket},
-    time::Duration,
+    time::{Duration, Instant},
 };
+
+use crate::services::boot_stage::LIMIT;
 
 pub(super) struct Client {
     pub(super) socket: UdpSocket,
     server: SocketAddr,
+    /// How long it waits for an answer before it says the same again.
+    patience: Duration,
 }
 
 pub(super) struct Fetched {
@@ -17,14 +21,25 @@ pub(super) struct Fetched {
     pub(super) options: String,
 }
 
-/// Tries in a row before it gives up.
-const ATTEMPTS: u32 = 40;
+/// On a wire that loses packets.
+const SOON: Duration = Duration::from_millis(100);
+/// Nothing is heard where so long nothing comes.
+const SILENCE: Duration = Duration::from_millis(200);
 
 impl Client {
+    /// On a wire that loses nothing nothing is said twice, however slow the machine is.
     pub(super) fn new(server: SocketAddr) -> Self {
+        Self::with_patience(server, LIMIT)
+    }
+
+    pub(super) fn on_lossy_wire(server: SocketAddr) -> Self {
+        Self::with_patience(server, SOON)
+    }
+
+    fn with_patience(server: SocketAddr, patience: Duration) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        socket.set_read_timeout(Some(Duration::from_millis(400))).unwrap();
-        Self { socket, server }
+        socket.set_read_timeout(Some(patience)).unwrap();
+        Self { socket, server, patience }
     }
 
     pub(super) fn send(&self, bytes: &[u8]) {
@@ -130,8 +145,16 @@ impl Client {
         self.send_to(&[0, 4, high, low], to);
     }
 
+    pub(super) fn hears_nothing(&self) -> bool {
+        self.socket.set_read_timeout(Some(SILENCE)).unwrap();
+        let heard = self.receive();
+        self.socket.set_read_timeout(Some(self.patience)).unwrap();
+        heard.is_err()
+    }
+
     fn retry(&self, send: impl Fn()) -> Result<(Vec<u8>, SocketAddr), String> {
-        for _ in 0..ATTEMPTS {
+        let end = Instant::now() + LIMIT;
+        while Instant::now() < end {
             send();
             match self.receive() {
                 Ok(received) => return Ok(received),

@@ -161,7 +161,7 @@ async fn every_transfer_is_right_on_a_wire_that_is_not() {
         for options in ["blksize 8192", "blksize 1428 windowsize 16", "blksize 1428 windowsize 4"] {
             seed += 1;
             let relay = Relay::start(stage.address, faults, seed);
-            let fetched = Client::new(relay.near).fetch("f", options).unwrap();
+            let fetched = Client::on_lossy_wire(relay.near).fetch("f", options).unwrap();
             assert!(fetched.bytes == bytes, "{options}, seed {seed}");
         }
     }

@@ -4,87 +4,46 @@ mod client;
 mod faults;
 mod hostile;
 
-use bytes::Bytes;
-use common::rack_config::boot::BootPath;
-use runtime::{clock::Clock, tasks::Tasks};
 use std::{
-    collections::BTreeMap,
     net::{SocketAddr, UdpSocket},
     sync::Arc,
-    time::{Duration, Instant},
 };
-use tokio::sync::{mpsc, watch};
 
-use super::{TftpService, active::Limits};
+use runtime::tasks::Tasks;
+use tokio::sync::watch;
+
+use super::{TftpService, active::LIMITS};
 use crate::services::{
-    boot_events::{self, BootEvent, Failure, Step},
-    boot_files::{Content, Entry, Table},
+    boot_events::{BootEvents, Failure, Step},
+    boot_files::Table,
+    boot_stage::{self, Staged, content},
+    limits::Limits,
 };
 use client::{Client, Fetched};
 
-const LIMIT: Duration = Duration::from_secs(20);
+type Stage = boot_stage::Stage<TftpService>;
 
-struct Stage {
-    service: TftpService,
-    address: SocketAddr,
-    table: watch::Sender<Arc<Table>>,
-    events: mpsc::Receiver<BootEvent>,
-    _tasks: Tasks,
-}
+impl Staged for TftpService {
+    const LIMITS: Limits = LIMITS;
 
-impl Stage {
-    async fn open(files: &[(&str, &[u8])]) -> Self {
-        Self::within(Limits::DEFAULT, files).await
+    fn within(
+        limits: Limits,
+        table: watch::Receiver<Arc<Table>>,
+        events: BootEvents,
+        tasks: &Tasks,
+    ) -> Self {
+        Self::start_within(limits, table, events, tasks).unwrap()
     }
 
-    async fn within(limits: Limits, files: &[(&str, &[u8])]) -> Self {
-        let tasks = Tasks::new();
-        let (table, shown) = watch::channel(Arc::new(table(files)));
-        let (events, told) = boot_events::channel(Clock::system());
-        let service = TftpService::start_within(limits, shown, events, &tasks).unwrap();
-        // Asked for and let go: nobody else on this machine takes it at this moment.
+    async fn listen_somewhere(&self) -> SocketAddr {
         let address = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        service.listen(vec![address]).await.unwrap();
-        Self { service, address, table, events: told, _tasks: tasks }
+        self.listen(vec![address]).await.unwrap();
+        address
     }
 
-    /// Waits for the end of a transfer, or for a refusal.
-    async fn ending(&mut self) -> Step {
-        let next = async {
-            loop {
-                let step = self.events.recv().await.unwrap().step;
-                if !matches!(step, Step::Started { .. } | Step::Bytes { .. }) {
-                    return step;
-                }
-            }
-        };
-        tokio::time::timeout(LIMIT, next).await.unwrap()
+    fn clients(&self) -> usize {
+        self.open()
     }
-
-    async fn until_open(&self, count: usize) {
-        let end = Instant::now() + LIMIT;
-        while self.service.open() != count {
-            assert!(Instant::now() < end, "{} open, not {count}", self.service.open());
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    }
-}
-
-fn table(files: &[(&str, &[u8])]) -> Table {
-    let ready = |bytes: &[u8]| Entry::Ready(Content::Made(Bytes::copy_from_slice(bytes)));
-    let files = files.iter().map(|(path, bytes)| (path.parse().unwrap(), ready(bytes)));
-    let awaited = [("coming".parse().unwrap(), Entry::Awaited)];
-    Table::new(files.chain(awaited).collect::<BTreeMap<BootPath, _>>(), None)
-}
-
-/// Bytes of which no two blocks are alike.
-fn content(size: usize) -> Vec<u8> {
-    let mut seed = 1_u64;
-    let byte = |_| {
-        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        (seed >> 56) as u8
-    };
-    (0..size).map(byte).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -111,7 +70,7 @@ async fn every_size_arrives_whole_on_any_terms() {
             assert_eq!(stage.ending().await, Step::Done { sent: size }, "{path} by {options:?}");
         }
     }
-    stage.until_open(0).await;
+    stage.until_clients(0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -173,7 +132,7 @@ async fn a_size_probe_is_no_fault() {
         client.send_to(b"\0\x05\0\x08User aborted the transfer\0", from);
         assert_eq!(stage.ending().await, Step::Probed);
     }
-    stage.until_open(0).await;
+    stage.until_clients(0).await;
     // And from the same port for good.
     assert_eq!(client.fetch("f", "blksize 1468").unwrap().bytes, content(5000));
 }
@@ -185,7 +144,7 @@ async fn a_transfer_goes_on_with_what_it_began_with() {
     let client = Client::new(stage.address);
     client.request("f", "");
     let (first, from) = client.receive().unwrap();
-    stage.table.send_replace(Arc::new(table(&[("f", &new)])));
+    stage.show(&[("f", &new)]);
     let mut bytes = first[4..].to_vec();
     let rest = client.go_on(from, 1, 512, 1).unwrap();
     bytes.extend(rest);
