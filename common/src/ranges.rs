@@ -108,12 +108,10 @@ impl RangeSet {
     }
 
     pub fn remove(&mut self, range: IpRange) {
-        let mut left = Vec::with_capacity(self.0.len() + 1);
-        for own in self.0.drain(..) {
-            if !own.overlaps(range) {
-                left.push(own);
-                continue;
-            }
+        let from = self.0.partition_point(|own| own.last < range.first);
+        let to = self.0.partition_point(|own| own.first <= range.last);
+        let mut left = Vec::with_capacity(2);
+        for own in &self.0[from..to] {
             if own.first < range.first
                 && let Some(last) = before(range.first)
             {
@@ -125,7 +123,7 @@ impl RangeSet {
                 left.push(IpRange { first, last: own.last });
             }
         }
-        self.0 = left;
+        self.0.splice(from..to, left);
     }
 }
 

@@ -1,7 +1,9 @@
 //! Measures the console of a large region: how long its lists take, and what many open pages cost. It prints and judges nothing.
 
+mod asked;
 mod live;
 mod pages;
+mod passes;
 mod stock;
 mod visitor;
 
@@ -16,8 +18,18 @@ use crate::{
 };
 use anyhow::Context;
 
-/// Each database with a region of its own; a line is printed as soon as it is known.
-pub fn run(databases: &[Database]) -> anyhow::Result<()> {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// How long each page takes, and what it weighs.
+    Pages,
+    /// What open pages cost.
+    Live,
+    /// From a change to what racks are told.
+    Passes,
+}
+
+/// Each database with a region of its own; a line is printed as soon as it is known. Of the pages `only` those whose names have one of these in them.
+pub fn run(parts: &[Part], databases: &[Database], only: &[String]) -> anyhow::Result<()> {
     let mut report = Report::begin()?;
     for database in databases {
         report.of(*database);
@@ -31,11 +43,17 @@ pub fn run(databases: &[Database]) -> anyhow::Result<()> {
         let url = postgres.as_ref().map(|_| "postgres://postgres@127.0.0.1/postgres");
         let mut region = install(&lab, &wires.region, url)?;
         let process = region.process()?.pid();
-        let tokens = stock::tokens(&region)?;
+        let token = stock::token(&region)?;
         on_region(&region, async || {
-            let mut source = stock::fill(&region, &tokens).await?;
-            pages::measure(&region, &mut report).await?;
-            live::measure(&region, process, &mut source, &mut report).await
+            let mut source = stock::fill(&region, &token).await?;
+            for part in parts {
+                match part {
+                    Part::Pages => pages::measure(&region, only, &mut report).await?,
+                    Part::Live => live::measure(&region, process, &mut source, &mut report).await?,
+                    Part::Passes => passes::measure(&region, stock::MAPPED, &mut report).await?,
+                }
+            }
+            Ok(())
         })?;
     }
     Ok(())

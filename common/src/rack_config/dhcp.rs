@@ -117,16 +117,17 @@ impl DhcpSubnet {
                 );
             }
         }
+        let (mut addresses, mut clients) = (BTreeSet::new(), BTreeSet::new());
         for (at, own) in self.reservations.iter().enumerate() {
             let field = format!("reservations[{at}]");
             if !self.host(own.address.into()) {
                 object(format!("{field}.address"), own.address.to_string(), outside.clone());
             }
-            if self.reservations[..at].iter().any(|other| other.address == own.address) {
+            if !addresses.insert(own.address) {
                 let rule = "is reserved twice".to_owned();
                 object(format!("{field}.address"), own.address.to_string(), rule);
             }
-            if self.reservations[..at].iter().any(|other| other.client == own.client) {
+            if !clients.insert(&own.client) {
                 let rule = "has another reservation in this subnet".to_owned();
                 object(format!("{field}.client"), format!("{:?}", own.client), rule);
             }

@@ -48,6 +48,7 @@ pub(super) async fn measure(
 ) -> anyhow::Result<()> {
     let tasks = Tasks::new();
     let account = Account::sign_in(region, &tasks).await?;
+    report.remark(&format!("region's memory without a page: {} MB", memory(process)?))?;
     for fetching in [false, true] {
         let of = if fetching { ", each fetching what changed" } else { "" };
         let seen = Arc::new(Seen::default());
@@ -85,8 +86,17 @@ pub(super) async fn measure(
             report.times("a page's fetch meanwhile", fetched)?;
         }
     }
+    report.remark(&format!("region's memory at the end: {} MB", memory(process)?))?;
     tasks.close(Duration::from_secs(5)).await;
     Ok(())
+}
+
+/// Resident, in megabytes.
+fn memory(process: u32) -> anyhow::Result<u64> {
+    let text = fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("a size")?;
+    let kilobytes: u64 = line.split_whitespace().next().context("a number")?.parse()?;
+    Ok(kilobytes / 1024)
 }
 
 async fn open(

@@ -80,6 +80,23 @@ impl Visitor {
         Ok(answer.into_body().collect().await?.to_bytes().len())
     }
 
+    /// As it is before it is compressed.
+    pub(super) async fn text(&mut self, path: &str) -> anyhow::Result<String> {
+        let mut request = self.request(path).body(Full::default())?;
+        request.headers_mut().remove(header::ACCEPT_ENCODING);
+        self.sender.ready().await?;
+        let answer = self.sender.send_request(request).await?;
+        ensure!(answer.status() == StatusCode::OK, "{path}: {}", answer.status());
+        Ok(String::from_utf8(answer.into_body().collect().await?.to_bytes().into())?)
+    }
+
+    /// Reads no further than that.
+    pub(super) async fn first_byte(&mut self, path: &str) -> anyhow::Result<()> {
+        let first = self.get(path).await?.into_body().frame().await;
+        first.context("an answer with nothing in it")??;
+        Ok(())
+    }
+
     pub(super) async fn get(&mut self, path: &str) -> anyhow::Result<Response<Incoming>> {
         let request = self.request(path).body(Full::default())?;
         self.sender.ready().await?;

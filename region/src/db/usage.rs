@@ -5,7 +5,7 @@ use diesel::{prelude::*, sql_query, sql_types};
 use std::collections::HashMap;
 use uuid::Uuid;
 
-use super::{Conn, DbError, numbered};
+use super::{Backend, Conn, DbError, numbered, placeholders};
 
 /// A lease as an address map shows it.
 #[derive(Clone, Debug, QueryableByName)]
@@ -42,27 +42,38 @@ pub fn held(conn: &mut Conn, subnet: Uuid, now: Timestamp) -> Result<Vec<HeldRow
     .load(conn)?)
 }
 
-/// Bound leases by the first bytes of their addresses.
-pub fn held_by_block(
+/// Values of one statement: two for each block.
+const BLOCKS: usize = 512;
+
+/// Bound leases from each of these addresses to its other, 16 bytes each. One look into an index for each: grouping would put every lease in order first.
+pub fn held_in_blocks(
     conn: &mut Conn,
     subnet: Uuid,
-    bytes: i32,
+    blocks: &[(Vec<u8>, Vec<u8>)],
     now: Timestamp,
 ) -> Result<Vec<(Vec<u8>, i64)>, DbError> {
-    let part = match conn {
-        Conn::Postgres(_) => "substring(address from 1 for $3)",
-        Conn::Sqlite(_) => "substr(address, 1, $3)",
-    };
-    let text = format!(
-        "SELECT {part} AS of, count(*) AS count FROM leases \
-         WHERE subnet = $1 AND state = 'bound' AND ends_at > $2 GROUP BY 1"
-    );
-    let rows: Vec<CountRow> = sql_query(numbered(conn, text))
-        .bind::<sql_types::Binary, _>(subnet.as_bytes().to_vec())
-        .bind::<sql_types::BigInt, _>(now.micros())
-        .bind::<sql_types::Integer, _>(bytes)
-        .load(conn)?;
-    Ok(rows.into_iter().map(|row| (row.of, row.count)).collect())
+    let mut found = Vec::new();
+    for chunk in blocks.chunks(BLOCKS) {
+        let ends: Vec<String> = (0..chunk.len()).map(|row| placeholders(row, 2)).collect();
+        let next = 2 * chunk.len() + 1;
+        let text = format!(
+            "WITH blocks (low, high) AS (VALUES {}) SELECT low AS of, (SELECT count(*) FROM leases WHERE subnet = ${next} \
+             AND state = 'bound' AND address BETWEEN low AND high AND ends_at > ${}) AS count FROM blocks",
+            ends.join(","),
+            next + 1
+        );
+        let mut statement = sql_query(numbered(conn, text)).into_boxed::<Backend>();
+        for (low, high) in chunk {
+            statement =
+                statement.bind::<sql_types::Binary, _>(low).bind::<sql_types::Binary, _>(high);
+        }
+        let rows: Vec<CountRow> = statement
+            .bind::<sql_types::Binary, _>(subnet.as_bytes().to_vec())
+            .bind::<sql_types::BigInt, _>(now.micros())
+            .load(conn)?;
+        found.extend(rows.into_iter().map(|row| (row.of, row.count)));
+    }
+    Ok(found)
 }
 
 /// Bound leases of each subnet that has any.

@@ -1,7 +1,7 @@
 //! The log as operators read it.
 
 use common::Objection;
-use diesel::prelude::*;
+use diesel::{dsl::sql, prelude::*, sql_types};
 use proto::{describe, v1};
 use std::str::FromStr;
 use tokio::sync::mpsc;
@@ -94,6 +94,10 @@ fn select(tx: &mut Tx<'_>, sieve: &Sieve, slice: Slice) -> Result<(Vec<Event>, C
         log::table.select(events::Row::as_select()).limit(slice.limit).into_boxed::<Backend>();
     if slice.settled {
         statement = statement.filter(log::xid.le(horizon.xid));
+    }
+    if !sieve.lets_usual_through() {
+        // In these words it is the condition of an index (`events_worse_than_usual`).
+        statement = statement.filter(sql::<sql_types::Bool>("level > 0"));
     }
     for condition in sieve.conditions().chain(hidden(tx.actor)) {
         statement = statement.filter(condition.sql::<log::table>());
@@ -254,6 +258,12 @@ impl Sieve {
             operator: *operator,
             value: value.clone(),
         })
+    }
+
+    /// Whether an event of the lowest level may pass.
+    fn lets_usual_through(&self) -> bool {
+        let of_level = self.0.iter().filter(|(column, ..)| *column == "level");
+        of_level.into_iter().all(|(_, operator, wanted)| operator.holds(&Value::Int(0), wanted))
     }
 
     fn holds(&self, event: &Event) -> bool {

@@ -4,7 +4,7 @@ use common::{Cidr, Id, Timestamp};
 use plan::{Range, Subnet};
 use std::{
     collections::HashMap,
-    net::{IpAddr, Ipv6Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     sync::{Arc, Mutex, PoisonError},
 };
 use uuid::Uuid;
@@ -17,6 +17,7 @@ use crate::{
         stored::{Query, Stored},
         usage,
     },
+    resources::field::address_bytes,
 };
 
 /// One address that a client has, or that was found in use.
@@ -45,21 +46,24 @@ pub fn held(tx: &mut Tx<'_>, subnet: Id<Subnet>) -> Result<Vec<Held>, OperationE
     Ok(rows.into_iter().filter_map(held).collect())
 }
 
-/// Leases in each block of an IPv4 prefix, by the block's first address; blocks are 8, 16 or 24 bits long.
+/// Leases in each block of an IPv4 prefix that has any, by the block's first address; blocks are prefixes of this length.
 pub fn held_by_block(
     tx: &mut Tx<'_>,
     subnet: Id<Subnet>,
-    length: u8,
+    (cidr, length): (Cidr, u8),
 ) -> Result<HashMap<u32, u64>, OperationError> {
     authorise(tx.actor, "lease", Verb::List)?;
-    let bytes = 12 + i32::from(length) / 8;
-    let rows = usage::held_by_block(tx.conn, subnet.uuid(), bytes, tx.now)?;
-    let block = |(mut bytes, count): (Vec<u8>, i64)| {
-        bytes.resize(16, 0);
-        match address(&bytes)? {
-            IpAddr::V4(first) => Some((u32::from(first), count.cast_unsigned())),
-            IpAddr::V6(_) => None,
-        }
+    let (IpAddr::V4(first), IpAddr::V4(last)) = (cidr.first(), cidr.last()) else {
+        return Ok(HashMap::new());
+    };
+    let rest = u32::MAX.checked_shr(length.into()).unwrap_or_default();
+    let starts = (first.to_bits()..=last.to_bits()).step_by(rest as usize + 1);
+    let bytes = |bits: u32| address_bytes(Ipv4Addr::from_bits(bits).into());
+    let blocks: Vec<_> = starts.map(|start| (bytes(start), bytes(start | rest))).collect();
+    let rows = usage::held_in_blocks(tx.conn, subnet.uuid(), &blocks, tx.now)?;
+    let block = |(bytes, count): (Vec<u8>, i64)| match address(&bytes)? {
+        IpAddr::V4(first) if count > 0 => Some((first.to_bits(), count.cast_unsigned())),
+        IpAddr::V4(_) | IpAddr::V6(_) => None,
     };
     Ok(rows.into_iter().filter_map(block).collect())
 }

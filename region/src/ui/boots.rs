@@ -212,7 +212,7 @@ pub(super) async fn detail(
             // Older than what is listed.
             all.push(attempt.clone());
         }
-        Ok((events::now(tx.conn)?, attempt, all))
+        Ok((events::horizon(tx.conn)?.cursor, attempt, all))
     });
     let (cursor, attempt, all) = read.await?;
     let now = console.region.clock.now();

@@ -75,7 +75,7 @@ pub(super) async fn show(
     let counted = console.counted.clone();
     let read = console.region.read(&visitor.actor, move |tx| {
         Ok((
-            events::now(tx.conn)?,
+            events::horizon(tx.conn)?.cursor,
             fleet::fleet(tx)?,
             counted.usage(tx)?,
             eventlog::newest(tx, "level!=info", NEWEST)?,

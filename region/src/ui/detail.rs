@@ -59,7 +59,7 @@ pub(super) async fn show(
 ) -> Result<Response, Fault> {
     let now = console.region.clock.now();
     let read = console.region.read(&visitor.actor, move |tx| {
-        let cursor = events::now(tx.conn)?;
+        let cursor = events::horizon(tx.conn)?.cursor;
         let item = resource.get(tx, &key)?;
         let changes = history::of(tx, resource.kind(), &item, now)?;
         let related = related(tx, resource.kind(), &meta(&item, "key"), now)?;

@@ -84,7 +84,7 @@ pub(super) async fn show(
     }
     let now = console.region.clock.now();
     let read = console.region.read(&visitor.actor, move |tx| {
-        let cursor = events::now(tx.conn)?;
+        let cursor = events::horizon(tx.conn)?.cursor;
         match event::list(tx, &request) {
             Err(OperationError::Refused(objections)) => Ok((cursor, None, objections)),
             page => {

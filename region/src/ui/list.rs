@@ -153,7 +153,7 @@ async fn read(
 ) -> Result<Read, OperationError> {
     let counted = (resource.kind().noun == "subnet").then(|| console.counted.clone());
     let work = move |tx: &mut Tx<'_>| {
-        let cursor = events::now(tx.conn)?;
+        let cursor = events::horizon(tx.conn)?.cursor;
         let usage = counted.as_ref().map(|counted| counted.usage(tx)).transpose()?;
         let (page, objections) = match resource.list(tx, &request) {
             Err(OperationError::Refused(objections)) => {

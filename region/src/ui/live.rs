@@ -15,16 +15,20 @@ use std::{
     },
     time::Duration,
 };
-use tokio::{
-    sync::{mpsc, watch},
-    time::Instant,
-};
+use tokio::sync::{mpsc, watch};
 use tokio_stream::{Stream, wrappers::ReceiverStream};
 
-use super::{Console, Fault, query::Query, visitor::Visitor};
+use super::{
+    Console, Fault,
+    bulletin::{self, Bulletin, News},
+    query::Query,
+    visitor::Visitor,
+};
 use crate::{
+    Region,
     auth::may_see,
-    events::{self, Cursor, FollowError, Follower},
+    db::DbError,
+    events::{self, Batch, Cursor},
     operations::OperationError,
 };
 
@@ -73,9 +77,12 @@ pub(super) async fn events(
     // The browser knows better than the address where it was.
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
     let asked = query.get("after").parse::<Cursor>().ok();
-    let (follower, cursor) = match last.or(asked) {
-        Some(cursor) => (region.log.follow(cursor), cursor.to_string()),
-        None => (region.log.follow_from_now().await.map_err(OperationError::from)?, String::new()),
+    let cursor = match last.or(asked) {
+        Some(cursor) => cursor,
+        None => {
+            let now = region.db.read(|conn| Ok::<_, DbError>(events::horizon(conn)?.cursor));
+            now.await.map_err(OperationError::from)?
+        }
     };
     let topics = query.get("topics").split(',').filter(|kind| may_see(&visitor.actor, kind));
     let topics = topics.map(str::to_owned).collect();
@@ -84,8 +91,17 @@ pub(super) async fn events(
         (region.configurations.published(), region.configurations.verdicts());
     // Of what came between the page and this stream nothing tells, unlike of events.
     stamped.mark_changed();
-    let seat = console.audience.enter();
-    let page = Page { follower, topics, cursor, seat, stamped, verdicts };
+    let (bulletin, seat) = (console.bulletin, console.audience.enter());
+    let page = Page {
+        region: region.clone(),
+        bulletin,
+        topics,
+        cursor,
+        changed: BTreeSet::new(),
+        seat,
+        stamped,
+        verdicts,
+    };
     let shutdown = region.tasks.shutdown();
     region.tasks.spawn_brief("console live", async move {
         tokio::select! {
@@ -99,99 +115,118 @@ pub(super) async fn events(
 
 /// What a page asks for that shows how far racks are; events of that begin with it.
 const SCOPES: &str = "scope";
-
-/// What changed: a kind of resource, else what the event's name begins with.
-fn topic(event: &events::Event) -> &str {
-    match event.kind.as_str() {
-        "" => event.name.split('.').next().unwrap_or_default(),
-        kind => kind,
-    }
-}
+/// Of a page that was away for longer, everything is told again.
+const MISSED: i64 = 1000;
 
 /// One that is open in a browser.
 struct Page {
-    follower: Follower,
+    region: Region,
+    bulletin: Bulletin,
     topics: BTreeSet<String>,
-    /// Of the newest change that it was told of.
-    cursor: String,
+    /// Everything up to here it was told of, or is about to be.
+    cursor: Cursor,
+    /// What it is told next.
+    changed: BTreeSet<String>,
     seat: Seat,
     /// What region wants of racks, and what they say of it: no event tells of the one, and not always of the other.
     stamped: watch::Receiver<Generation>,
     verdicts: watch::Receiver<u64>,
 }
 
-enum News {
-    Event(Arc<events::Event>),
-    Scopes,
+/// Why a stream ends.
+enum End {
+    /// The browser went away.
+    Gone,
+    /// The log does not reach back as far as the page does.
+    Compacted,
+    Unread(DbError),
 }
 
 impl Page {
     async fn follow(mut self, to: &Messages) {
-        let hello = Event::default().id(&self.cursor).event("live").data("on");
-        if to.send(Ok(hello)).await.is_err() {
-            return;
-        }
-        loop {
-            let mut changed = BTreeSet::new();
-            let outcome = self.gather(&mut changed).await;
-            if !changed.is_empty() {
-                let names: Vec<String> = changed.into_iter().collect();
-                let message = Event::default().id(&self.cursor).event("changed");
-                if to.send(Ok(message.data(names.join(",")))).await.is_err() {
-                    return;
-                }
+        match self.tell(to).await {
+            Ok(never) => match never {},
+            Err(End::Gone) => {}
+            Err(End::Compacted) => {
+                let _ = to.send(Ok(Event::default().event("reset").data("on"))).await;
             }
-            match outcome {
-                Ok(()) => {}
-                Err(FollowError::Compacted { .. }) => {
-                    let _ = to.send(Ok(Event::default().event("reset").data("on"))).await;
-                    return;
-                }
-                // The browser comes back by itself, with its cursor.
-                Err(error) => {
-                    tracing::debug!(%error, "a page's live stream ended");
-                    return;
-                }
-            }
+            // The browser comes back by itself, with its cursor.
+            Err(End::Unread(error)) => tracing::debug!(%error, "a page's live stream ended"),
         }
     }
 
-    /// Waits for the first change that the page shows, then for what else comes at the same pace.
-    async fn gather(&mut self, changed: &mut BTreeSet<String>) -> Result<(), FollowError> {
-        let mut until: Option<Instant> = None;
+    async fn tell(&mut self, to: &Messages) -> Result<Infallible, End> {
+        self.send(to, ("live", "on".into())).await?;
         loop {
-            let news = match until {
-                None => self.news().await?,
-                Some(until) => match tokio::time::timeout_at(until, self.news()).await {
-                    Ok(news) => news?,
-                    Err(_) => return Ok(()),
-                },
-            };
-            let kind = match &news {
-                News::Scopes => SCOPES,
-                News::Event(event) => match topic(event) {
-                    topic if self.topics.contains(topic) => topic,
-                    _ if self.topics.contains("event") => "event",
-                    _ => continue,
-                },
-            };
-            if !changed.contains(kind) {
-                changed.insert(kind.to_owned());
+            self.look().await?;
+            if self.changed.is_empty() {
+                self.wait().await;
+                continue;
             }
-            if let News::Event(event) = &news {
-                self.cursor = event.cursor.to_string();
-            }
-            until.get_or_insert_with(|| Instant::now() + self.seat.pace());
+            // What else comes at the same pace is told with it.
+            tokio::time::sleep(self.seat.pace()).await;
+            self.look().await?;
+            let names: Vec<String> = std::mem::take(&mut self.changed).into_iter().collect();
+            self.send(to, ("changed", names.join(","))).await?;
         }
     }
 
-    /// May be dropped and called again.
-    async fn news(&mut self) -> Result<News, FollowError> {
+    async fn send(&self, to: &Messages, (event, data): (&str, String)) -> Result<(), End> {
+        let message = Event::default().id(self.cursor.to_string()).event(event).data(data);
+        to.send(Ok(message)).await.map_err(|_| End::Gone)
+    }
+
+    /// Notes what changed since it looked last.
+    async fn look(&mut self) -> Result<(), End> {
+        match self.bulletin.news(&self.topics, self.cursor) {
+            News::None => {}
+            News::Changed(topics, upto) => {
+                self.changed.extend(topics);
+                self.cursor = upto;
+            }
+            News::Unknown => self.ask().await?,
+        }
+        if self.topics.contains(SCOPES)
+            && (stirred(&mut self.stamped) | stirred(&mut self.verdicts))
+        {
+            self.changed.insert(SCOPES.into());
+        }
+        Ok(())
+    }
+
+    /// Until there may be something new.
+    async fn wait(&mut self) {
         let scopes = self.topics.contains(SCOPES);
         tokio::select! {
-            event = self.follower.next() => event.map(News::Event),
-            Ok(()) = self.stamped.changed(), if scopes => Ok(News::Scopes),
-            Ok(()) = self.verdicts.changed(), if scopes => Ok(News::Scopes),
+            () = self.bulletin.changed() => {}
+            Ok(()) = self.stamped.changed(), if scopes => drop(self.changed.insert(SCOPES.into())),
+            Ok(()) = self.verdicts.changed(), if scopes => drop(self.changed.insert(SCOPES.into())),
         }
     }
+
+    /// What this process did not hear, from the log itself.
+    async fn ask(&mut self) -> Result<(), End> {
+        let from = self.cursor;
+        let read = self.region.db.read(move |conn| events::after(conn, from, MISSED));
+        match read.await.map_err(End::Unread)? {
+            Batch::Compacted(_) => Err(End::Compacted),
+            Batch::Events(found, horizon) => {
+                let missed = found.iter().map(bulletin::topic);
+                let missed = missed.filter_map(|topic| bulletin::called(topic, &self.topics));
+                self.changed.extend(missed.map(str::to_owned));
+                if found.len() as i64 == MISSED {
+                    self.changed.extend(self.topics.iter().cloned());
+                }
+                self.cursor = found.last().map_or(from, |last| last.cursor).max(horizon.cursor);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Whether it changed since it was looked at last.
+fn stirred<T>(of: &mut watch::Receiver<T>) -> bool {
+    let changed = of.has_changed().unwrap_or_default();
+    of.mark_unchanged();
+    changed
 }

@@ -148,7 +148,7 @@ pub(super) async fn show(
 
 fn read(tx: &mut Tx<'_>, key: &str, now: Timestamp) -> Result<Read, OperationError> {
     let resource = super::resource("machine");
-    let cursor = events::now(tx.conn)?;
+    let cursor = events::horizon(tx.conn)?.cursor;
     let item = resource.get(tx, key)?;
     let key = meta(&item, "key");
     let interfaces = those::<plan::Interface>(tx, &format!("machine={key}"), INTERFACES)?;

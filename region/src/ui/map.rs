@@ -243,7 +243,7 @@ impl Block {
     }
 }
 
-/// How long the prefixes of its blocks are: whole bytes, so that the database can count them.
+/// How long the prefixes of its blocks are.
 pub(super) fn block_length(cidr: Cidr) -> u8 {
     if cidr.length() < 16 { 16 } else { 24 }
 }

@@ -6,6 +6,7 @@ mod assets;
 mod badge;
 mod boots;
 mod bulk;
+mod bulletin;
 #[expect(unused_qualifications, reason = "askama writes some for an enum")]
 mod cells;
 mod dashboard;
@@ -57,6 +58,7 @@ use crate::{
     operations::{erased::AnyResource, sign_in::Gate, usage::Counted},
     resources,
 };
+use bulletin::Bulletin;
 pub use elsewhere::{ELSEWHERE, Elsewhere};
 use fault::Fault;
 use form::Draft;
@@ -74,6 +76,7 @@ struct Console {
     counted: Counted,
     tally: Tally,
     audience: Audience,
+    bulletin: Bulletin,
 }
 
 /// Nothing that a person types into a form is longer.
@@ -81,7 +84,7 @@ const LONGEST_FORM: usize = 256 * 1024;
 
 /// Stands beside the API on the operators' listener, and has no fallback of its own.
 pub fn routes(region: Region) -> Router {
-    let tally = Tally::spawn(&region);
+    let (tally, bulletin) = (Tally::spawn(&region), Bulletin::spawn(&region));
     let (gate, counted) = (Gate::default(), Counted::default());
     let places = PLACES.iter().map(|(path, place)| (*path, place()));
     places
@@ -89,7 +92,14 @@ pub fn routes(region: Region) -> Router {
         .layer(middleware::from_fn(guard::guard))
         .layer(DefaultBodyLimit::max(LONGEST_FORM))
         .layer(CompressionLayer::new())
-        .with_state(Console { region, gate, counted, tally, audience: Audience::default() })
+        .with_state(Console {
+            region,
+            gate,
+            counted,
+            tally,
+            audience: Audience::default(),
+            bulletin,
+        })
 }
 
 /// What is where.

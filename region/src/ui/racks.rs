@@ -158,8 +158,9 @@ pub(super) async fn list(
     if Format::of(query.get("as")).is_some() || !query.get("do").is_empty() {
         return super::list::show(console, visitor, query, super::of("racks")?).await;
     }
-    let read =
-        console.region.read(&visitor.actor, |tx| Ok((events::now(tx.conn)?, fleet::fleet(tx)?)));
+    let read = console
+        .region
+        .read(&visitor.actor, |tx| Ok((events::horizon(tx.conn)?.cursor, fleet::fleet(tx)?)));
     let (cursor, members) = read.await?;
     let now = console.region.clock.now();
     let look = |member: &&Member| !reasons(member, now).is_empty();
@@ -248,7 +249,7 @@ pub(super) async fn detail(
         let member = fleet::fleet(tx)?.into_iter().find(|member| member.key == key);
         let member = member.ok_or(OperationError::NotFound { noun: "rack", id: key })?;
         let changes = history::of(tx, resource.kind(), &item, now)?;
-        Ok((events::now(tx.conn)?, item, member, changes))
+        Ok((events::horizon(tx.conn)?.cursor, item, member, changes))
     });
     let (cursor, item, member, changes) = read.await?;
     let scope = |scope: &v1::ScopeProgress| {

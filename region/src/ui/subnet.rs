@@ -199,7 +199,7 @@ pub(super) fn text(item: &DynamicMessage, name: &str) -> String {
 
 fn read(tx: &mut Tx<'_>, key: &str, query: &Query, now: Timestamp) -> Result<Read, OperationError> {
     let resource = super::resource("subnet");
-    let cursor = events::now(tx.conn)?;
+    let cursor = events::horizon(tx.conn)?.cursor;
     let item = resource.get(tx, key)?;
     let key = meta(&item, "key");
     let cidr: Cidr = text(&item, "cidr")
@@ -210,7 +210,7 @@ fn read(tx: &mut Tx<'_>, key: &str, query: &Query, now: Timestamp) -> Result<Rea
     let known = known(tx, &item, (cidr, id), &key)?;
     let large = tab.is_empty() && cidr.first().is_ipv4() && cidr.length() < 20;
     let blocks = if large {
-        let held = usage::held_by_block(tx, id, map::block_length(cidr))?;
+        let held = usage::held_by_block(tx, id, (cidr, map::block_length(cidr)))?;
         map::blocks(cidr, &known.ranges, &held)
     } else {
         Vec::new()

@@ -31,7 +31,7 @@ pub(super) async fn show(
 ) -> Result<Response, Fault> {
     let read = console.region.read(&visitor.actor, |tx: &mut Tx<'_>| {
         let connected = fleet::fleet(tx)?.iter().filter(|member| member.rack.connected).count();
-        Ok((events::now(tx.conn)?, events::epoch(tx.conn)?, connected))
+        Ok((events::horizon(tx.conn)?.cursor, events::epoch(tx.conn)?, connected))
     });
     let (cursor, epoch, connected) = read.await?;
     let region = &console.region;

@@ -61,7 +61,7 @@ pub(super) async fn show(
     }
     let asked = wanted.clone();
     let read = console.region.read(&visitor.actor, move |tx| {
-        Ok((events::now(tx.conn)?, audit::newest(tx.conn, &asked)?))
+        Ok((events::horizon(tx.conn)?.cursor, audit::newest(tx.conn, &asked)?))
     });
     let (cursor, rows) = read.await?;
     let now = console.region.clock.now();

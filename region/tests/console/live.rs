@@ -3,7 +3,14 @@
 use axum::body::Body;
 use http::{Request, StatusCode, header};
 use http_body_util::BodyExt;
-use std::time::Duration;
+use region::{
+    db::DbError,
+    events::{self, NewEvent},
+};
+use std::{
+    sync::{Arc, Mutex, mpsc},
+    time::Duration,
+};
 use tower::ServiceExt;
 
 use crate::{
@@ -159,6 +166,42 @@ async fn a_cursor_from_before_the_log_begins_asks_for_a_new_page() {
         let mut stream = browser.live("fabric", Some(&start.to_string())).await;
         assert_eq!(stream.next().await.event, "live");
         assert_eq!(stream.next().await.event, "reset");
+    })
+    .await;
+}
+
+/// A page goes on from where its own view of the log ends, and not from where others have begun to write.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_being_written_while_a_page_was_made_is_told_to_it() {
+    on_both(async |world| {
+        let mut browser = world.signed_in("viewer").await;
+        let (wrote, written) = tokio::sync::oneshot::channel();
+        let (release, released) = mpsc::channel::<()>();
+        let (db, now) = (world.region.db.clone(), world.region.clock.now());
+        let held = Arc::new(Mutex::new((Some(wrote), released)));
+        let writing = tokio::spawn(async move {
+            let write = move |conn: &mut region::db::Conn| {
+                let event = NewEvent {
+                    kind: "fabric",
+                    ..NewEvent::plain(now, "fabric.created", "test", "")
+                };
+                events::append(conn, &event)?;
+                let mut held = held.lock().unwrap();
+                held.0.take().unwrap().send(()).unwrap();
+                held.1.recv().unwrap();
+                Ok::<_, DbError>(())
+            };
+            db.transaction(write).await.unwrap();
+        });
+        written.await.unwrap();
+        let page = browser.get("/fabrics").await.body;
+        let cursor = page.split("data-cursor=\"").nth(1).unwrap().split('"').next().unwrap();
+        release.send(()).unwrap();
+        writing.await.unwrap();
+        world.region.log.ring();
+        let mut stream = browser.live("fabric", Some(cursor)).await;
+        assert_eq!(stream.next().await.event, "live");
+        assert_eq!(stream.next().await.data, "fabric");
     })
     .await;
 }

@@ -13,6 +13,7 @@ mod events;
 mod leases;
 mod liveness;
 mod machines;
+mod plans;
 mod refusals;
 mod resources;
 mod tokens;
