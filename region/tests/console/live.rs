@@ -11,6 +11,7 @@ use std::{
     sync::{Arc, Mutex, mpsc},
     time::Duration,
 };
+use tokio::task::JoinSet;
 use tower::ServiceExt;
 
 use crate::{
@@ -158,10 +159,10 @@ async fn a_cursor_from_before_the_log_begins_asks_for_a_new_page() {
         let browser = world.signed_in("viewer").await;
         fabric(world, "dc1").await;
         settled(&world.region).await;
-        let epoch = world.region.db.read(region::events::epoch).await.unwrap();
-        let start = region::events::Cursor::start(epoch);
-        let now = world.region.db.read(region::events::now).await.unwrap();
-        let forget = move |conn: &mut region::db::Conn| region::events::retention::up_to(conn, now);
+        let epoch = world.region.db.read(events::epoch).await.unwrap();
+        let start = events::Cursor::start(epoch);
+        let now = world.region.db.read(events::now).await.unwrap();
+        let forget = move |conn: &mut region::db::Conn| events::retention::up_to(conn, now);
         world.region.db.transaction(forget).await.unwrap();
         let mut stream = browser.live("fabric", Some(&start.to_string())).await;
         assert_eq!(stream.next().await.event, "live");
@@ -176,10 +177,11 @@ async fn what_was_being_written_while_a_page_was_made_is_told_to_it() {
     on_both(async |world| {
         let mut browser = world.signed_in("viewer").await;
         let (wrote, written) = tokio::sync::oneshot::channel();
-        let (release, released) = mpsc::channel::<()>();
+        let (release, released) = mpsc::sync_channel::<()>(1);
         let (db, now) = (world.region.db.clone(), world.region.clock.now());
         let held = Arc::new(Mutex::new((Some(wrote), released)));
-        let writing = tokio::spawn(async move {
+        let mut writing = JoinSet::new();
+        writing.spawn(async move {
             let write = move |conn: &mut region::db::Conn| {
                 let event = NewEvent {
                     kind: "fabric",
@@ -197,7 +199,7 @@ async fn what_was_being_written_while_a_page_was_made_is_told_to_it() {
         let page = browser.get("/fabrics").await.body;
         let cursor = page.split("data-cursor=\"").nth(1).unwrap().split('"').next().unwrap();
         release.send(()).unwrap();
-        writing.await.unwrap();
+        writing.join_next().await.unwrap().unwrap();
         world.region.log.ring();
         let mut stream = browser.live("fabric", Some(cursor)).await;
         assert_eq!(stream.next().await.event, "live");
