@@ -328,6 +328,9 @@ fn read(file: &Path) -> String {
         .unwrap_or_else(|error| panic!("{}: {error}", file.display()))
 }
 
+/// Folders of what is built and found, which nobody wrote.
+const MADE: [&str; 4] = ["target", ".git", "corpus", "artifacts"];
+
 /// All files of the tree with these extensions ("" is none), relative to it.
 fn files(extensions: &[&str]) -> Vec<PathBuf> {
     let (mut open, mut found) = (vec![root().to_owned()], Vec::new());
@@ -336,7 +339,7 @@ fn files(extensions: &[&str]) -> Vec<PathBuf> {
         {
             let (path, kind) = (entry.path(), entry.file_type().expect("has a type"));
             let name = entry.file_name();
-            if kind.is_dir() && name != "target" && name != ".git" {
+            if kind.is_dir() && !MADE.iter().any(|made| name == *made) {
                 open.push(path);
             } else if kind.is_file() {
                 let extension = path.extension().and_then(|it| it.to_str()).unwrap_or("");
