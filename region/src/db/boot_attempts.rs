@@ -31,6 +31,31 @@ pub fn find_many(
     Ok(found)
 }
 
+#[derive(QueryableByName)]
+struct IdRow {
+    #[diesel(sql_type = sql_types::Binary)]
+    id: Vec<u8>,
+}
+
+/// Boots that began since then, stalled, and were the last of their machines; the newest first.
+pub fn stalled_last(
+    conn: &mut Conn,
+    since: Timestamp,
+    limit: i64,
+) -> Result<Vec<Saved<BootAttempt>>, DbError> {
+    let query = "SELECT id FROM boot_attempts own WHERE outcome = 'stalled' AND started_at >= $1 \
+                 AND NOT EXISTS (SELECT 1 FROM boot_attempts later \
+                 WHERE later.mac = own.mac AND later.started_at > own.started_at) \
+                 ORDER BY started_at DESC, id LIMIT $2";
+    let rows: Vec<IdRow> = sql_query(query)
+        .bind::<sql_types::BigInt, _>(since.micros())
+        .bind::<sql_types::BigInt, _>(limit)
+        .load(conn)?;
+    let ids: Vec<Uuid> = rows.iter().filter_map(|row| Uuid::from_slice(&row.id).ok()).collect();
+    let mut found = find_many(conn, &ids)?;
+    Ok(ids.iter().filter_map(|id| found.remove(id)).collect())
+}
+
 /// Whether region has this VLAN.
 pub fn vlan(conn: &mut Conn, vlan: common::VlanId) -> Result<Option<common::Id<Vlan>>, DbError> {
     let found = names::find(conn, Vlan::TABLE, &vlan.to_string())?;

@@ -1,15 +1,16 @@
 //! Boot attempts are recorded as racks tell them, each fact once; an event says that one has started, finished or stalled.
 
-use common::{Id, report};
+use common::{Id, Timestamp, report};
 use plan::{BootAttempt, boot_attempt::Outcome};
 use prost::Message;
-use proto::v1::Change;
+use proto::v1::{self, Change};
 use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
 use super::{OperationError, Tx, machine, rack, show};
 use crate::{
     Region,
+    auth::{Verb, authorise},
     db::{
         boot_attempts,
         positions::{self, Outbox},
@@ -41,6 +42,17 @@ pub async fn record(region: &Region, batches: Vec<Facts>) -> Result<Vec<u64>, Op
             Ok(positions)
         })
         .await
+}
+
+/// What somebody would look at who asks why a machine is not there: one that booted again since is not among them.
+pub fn stalled(
+    tx: &mut Tx<'_>,
+    since: Timestamp,
+    limit: i64,
+) -> Result<Vec<v1::BootAttempt>, OperationError> {
+    authorise(tx.actor, BootAttempt::NOUN, Verb::List)?;
+    let found = boot_attempts::stalled_last(tx.conn, since, limit)?;
+    found.iter().map(|saved| show(tx.conn, saved)).collect()
 }
 
 /// What is recorded of this outbox after it.

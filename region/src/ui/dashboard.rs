@@ -3,22 +3,25 @@
 use askama::Template;
 use axum::{extract::State, response::Response};
 use common::Timestamp;
-use proto::v1::Progress;
+use proto::v1::{BootAttempt, Progress};
 
 use super::{
     Console, Fault,
     badge::Badge,
+    boots,
     cells::{Tone, page_of},
     eventlog::{self, EventLine},
     frame::{self, Frame},
     racks,
     tally::{Counts, Spark},
     visitor::Visitor,
-    words,
+    waterfall,
+    words::{self, Moment},
 };
 use crate::{
     events,
     operations::{
+        boot_attempt,
         fleet::{self, Member},
         usage::Fill,
     },
@@ -54,6 +57,8 @@ struct Exception {
     what: String,
     page: String,
     why: String,
+    /// None: nobody noted when it began.
+    since: Option<Moment>,
     act: &'static str,
 }
 
@@ -72,21 +77,22 @@ pub(super) async fn show(
     State(console): State<Console>,
     visitor: Visitor,
 ) -> Result<Response, Fault> {
-    let counted = console.counted.clone();
+    let (counted, now) = (console.counted.clone(), console.region.clock.now());
     let read = console.region.read(&visitor.actor, move |tx| {
         Ok((
             events::horizon(tx.conn)?.cursor,
             fleet::fleet(tx)?,
             counted.usage(tx)?,
+            boot_attempt::stalled(tx, now.shifted(-LOOKED_AT), STALLED)?,
             eventlog::newest(tx, "level!=info", NEWEST)?,
             eventlog::newest(tx, "", NEWEST)?,
         ))
     });
-    let (cursor, members, usage, warnings, latest) = read.await?;
-    let now = console.region.clock.now();
+    let (cursor, members, usage, stalled, warnings, latest) = read.await?;
     let mut exceptions: Vec<Exception> =
         members.iter().flat_map(|member| of_rack(member, now)).collect();
     exceptions.extend(usage.fills.iter().filter_map(of_subnet));
+    exceptions.extend(of_boots(&stalled, now));
     exceptions.sort_by_key(|exception| match exception.tone {
         Tone::Bad => 0,
         Tone::Warn => 1,
@@ -158,6 +164,7 @@ fn of_rack(member: &Member, now: Timestamp) -> Vec<Exception> {
         what: format!("{}: {}", member.key, what.trim_end_matches([':', '.'])),
         page: page_of("rack", &member.key),
         why,
+        since: None,
         act: "Open rack",
     };
     racks::reasons(member, now).into_iter().map(of).collect()
@@ -178,8 +185,44 @@ fn of_subnet(fill: &Fill) -> Option<Exception> {
             words::number(i128::from(fill.held)),
             words::number(i128::from(fill.dynamic))
         ),
+        since: None,
         act: "Open subnet",
     })
+}
+
+/// A boot that stalled is somebody's work for this long, in microseconds.
+const LOOKED_AT: i64 = 86_400 * 1_000_000;
+/// More than are named, so that it is known that there are more.
+const STALLED: i64 = NAMED as i64 + 1;
+const NAMED: usize = 5;
+
+fn of_boots(stalled: &[BootAttempt], now: Timestamp) -> impl Iterator<Item = Exception> {
+    let of = move |attempt: &BootAttempt| {
+        let (tone, word) = waterfall::verdict(attempt);
+        let (who, page) = match attempt.machine.as_str() {
+            "" => (&attempt.mac, page_of("boot-attempt", boots::key(attempt))),
+            machine => (&attempt.machine, page_of("machine", machine)),
+        };
+        Exception {
+            tone,
+            word: "Stalled",
+            what: format!("{who} {word} as it booted"),
+            page,
+            why: format!("Likely because {}.", attempt.cause),
+            since: racks::time(attempt.heard_at).map(|at| Moment::relative(at, now)),
+            act: "Open trace",
+        }
+    };
+    let more = (stalled.len() > NAMED).then(|| Exception {
+        tone: Tone::Warn,
+        word: "Stalled",
+        what: "More boots stalled within a day".into(),
+        page: "/boot-attempts?filter=outcome%3Dstalled".into(),
+        why: "The newest are named here.".into(),
+        since: None,
+        act: "Open boots",
+    });
+    stalled.iter().take(NAMED).map(of).chain(more)
 }
 
 fn tile(member: &Member) -> (Tone, String, String, &'static str, String) {

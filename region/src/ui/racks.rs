@@ -21,9 +21,10 @@ use crate::{
     auth::Verb,
     events,
     operations::{
-        OperationError,
+        OperationError, Tx,
         erased::AnyResource,
         fleet::{self, Member},
+        list::list as list_of,
     },
 };
 
@@ -37,6 +38,8 @@ struct RacksPage {
     rows: Vec<RackRow>,
     shown: Vec<(String, String, usize, bool)>,
     enrol: Option<&'static str>,
+    /// Join tokens that nobody has used yet: for whom, until when, and where each is taken back. None: not for this visitor.
+    open: Option<Vec<(Cell, Cell, String)>>,
     csv: String,
     json: String,
 }
@@ -45,6 +48,7 @@ struct RackRow {
     name: Cell,
     link: Cell,
     generation: String,
+    lag: Cell,
     applied: Cell,
     services: Vec<(Tone, String)>,
     version: String,
@@ -103,6 +107,18 @@ pub(super) fn reasons(member: &Member, now: Timestamp) -> Vec<(Tone, String, Str
     reasons
 }
 
+/// How many generations what it serves is behind what region wants, as far as it said.
+fn lag(member: &Member) -> Cell {
+    let settled = [Progress::Applied, Progress::Standby];
+    let late = member.scopes.iter().filter(|scope| !settled.contains(&scope.progress()));
+    let good = late.map(|scope| scope.good.map_or(0, |good| good.number)).min();
+    match (good, member.wanted()) {
+        (None, _) => Cell::Muted("none".into()),
+        (Some(0), _) => Cell::Text("all of it".into()),
+        (Some(good), wanted) => Cell::Text(words::number(i128::from(wanted.saturating_sub(good)))),
+    }
+}
+
 fn service(member: &Member, name: &str) -> (Tone, String) {
     if !member.rack.connected {
         return (Tone::Unknown, format!("{name} not known"));
@@ -142,6 +158,7 @@ fn row(member: &Member, services: &[String], now: Timestamp) -> RackRow {
         name: Cell::Link(super::cells::page_of("rack", &member.key), member.key.clone()),
         link,
         generation: member.wanted().to_string(),
+        lag: lag(member),
         applied,
         services: services.iter().map(|name| service(member, name)).collect(),
         version: member.rack.version.clone(),
@@ -158,11 +175,13 @@ pub(super) async fn list(
     if Format::of(query.get("as")).is_some() || !query.get("do").is_empty() {
         return super::list::show(console, visitor, query, super::of("racks")?).await;
     }
-    let read = console
-        .region
-        .read(&visitor.actor, |tx| Ok((events::horizon(tx.conn)?.cursor, fleet::fleet(tx)?)));
-    let (cursor, members) = read.await?;
     let now = console.region.clock.now();
+    let sees_tokens = frame::may(&visitor, Verb::List, "rack-token");
+    let read = console.region.read(&visitor.actor, move |tx| {
+        let open = sees_tokens.then(|| open_tokens(tx, now)).transpose()?;
+        Ok((events::horizon(tx.conn)?.cursor, fleet::fleet(tx)?, open))
+    });
+    let (cursor, members, open) = read.await?;
     let look = |member: &&Member| !reasons(member, now).is_empty();
     let behind =
         |member: &&Member| !(member.rack.revoked || member.rack.connected && member.is_current());
@@ -193,12 +212,36 @@ pub(super) async fn list(
         services,
         shown: shown.into(),
         enrol: frame::may(&visitor, Verb::Create, "rack-token").then_some("/rack-tokens?do=create"),
+        open,
         csv: query.with(&[("as", "csv")]),
         json: query.with(&[("as", "json")]),
         frame: Frame::new(&visitor, &[("Racks", "/racks")], now)
             .command("hostler rack list -o wide")
-            .live(&["rack", "scope", "vlan", "subnet", "range", "reservation"], cursor),
+            .live(
+                &["rack", "rack-token", "scope", "vlan", "subnet", "range", "reservation"],
+                cursor,
+            ),
     })
+}
+
+/// A region has few; of more, those that end last.
+const TOKENS: i32 = 50;
+
+fn open_tokens(
+    tx: &mut Tx<'_>,
+    now: Timestamp,
+) -> Result<Vec<(Cell, Cell, String)>, OperationError> {
+    let order_by = "expires_at desc".to_owned();
+    let request = v1::ListRequest { page_size: TOKENS, order_by, ..Default::default() };
+    let found = list_of::<plan::RackToken>(tx, &request)?.items;
+    let open = found.into_iter().filter_map(|token| {
+        let ends = time(token.expires_at).filter(|ends| *ends > now && token.used_at.is_none())?;
+        let page = super::cells::page_of("rack-token", &token.meta?.key);
+        let name = if token.name.is_empty() { "any name".to_owned() } else { token.name };
+        let ends = Cell::Time(Moment::relative(ends, now));
+        Some((Cell::Link(page.clone(), name), ends, format!("{page}?do=delete")))
+    });
+    Ok(open.collect())
 }
 
 fn sentence(members: &[Member]) -> String {
@@ -289,4 +332,39 @@ pub(super) async fn detail(
             .live(&["rack", "scope", "vlan", "subnet", "range", "reservation"], cursor),
         key: member.key.clone(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lag_is_of_the_scope_that_is_furthest_behind() {
+        use Progress::{Applied, Pending, Refused, Standby};
+        for (scopes, expected) in [
+            (&[][..], "none"),
+            (&[(Applied, 3, Some(3)), (Standby, 7, None)], "none"),
+            (&[(Applied, 3, Some(3)), (Pending, 9, Some(7))], "2"),
+            (&[(Refused, 9, Some(4)), (Pending, 9, Some(7))], "5"),
+            (&[(Pending, 9, None)], "all of it"),
+        ] {
+            let number = |number| v1::Generation { epoch: 1, number };
+            let scope =
+                |(progress, wanted, good): &(Progress, u64, Option<u64>)| v1::ScopeProgress {
+                    progress: (*progress).into(),
+                    wanted: Some(number(*wanted)),
+                    good: good.map(number),
+                    ..Default::default()
+                };
+            let member = Member {
+                rack: v1::Rack::default(),
+                key: "rack1".into(),
+                services: Vec::new(),
+                interfaces: Vec::new(),
+                scopes: scopes.iter().map(scope).collect(),
+            };
+            let (Cell::Muted(said) | Cell::Text(said)) = lag(&member) else { panic!("no lag") };
+            assert_eq!(said, expected);
+        }
+    }
 }

@@ -256,3 +256,52 @@ async fn a_machines_addresses_and_interfaces_are_links() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stalled_boot_needs_a_person_until_the_machine_boots_again() {
+    on_both(async |world| {
+        world.machine().await;
+        let stalled = || stalled("its loader was refused");
+        world.boot(KNOWN, 90, &WHOLE[..4], stalled()).await;
+        let stranger = world.boot(STRANGER, 60, &WHOLE[..2], stalled()).await;
+        world.boot("52:54:00:00:00:13", 2 * 86_400, &WHOLE[..2], stalled()).await;
+        let mut browser = world.signed_in("viewer").await;
+        let page = browser.get("/").await.body;
+        for part in [
+            "Two things need a person",
+            "kestrel stalled at loader-done as it booted",
+            "Likely because its loader was refused.",
+            "href=\"/machines/kestrel\"",
+            &format!("{STRANGER} stalled at offer as it booted"),
+            &format!("href=\"/boot-attempts/{}\"", stranger.replace('@', "%40")),
+        ] {
+            assert!(page.contains(part), "{part}\n{page}");
+        }
+        world.boot(KNOWN, 5, &WHOLE[..2], Running).await;
+        let page = browser.get("/").await.body;
+        assert!(page.contains("One thing needs a person"), "{page}");
+        for at in 0..6 {
+            world.boot(&format!("52:54:00:00:01:0{at}"), 30, &WHOLE[..2], stalled()).await;
+        }
+        let page = browser.get("/").await.body;
+        assert!(page.contains("More boots stalled within a day"), "{page}");
+        assert_eq!(page.matches("as it booted").count(), 5, "{page}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_enrol_racks_sees_which_tokens_are_open() {
+    on_both(async |world| {
+        world.secret("rack-token", "name=rack9 expires_in=2h").await;
+        let mut browser = world.signed_in("admin").await;
+        let page = browser.get("/racks").await.body;
+        let (_, open) = page.split_once("Open join tokens").unwrap();
+        assert!(open.contains(">rack9</a></th><td><time "), "{page}");
+        assert!(open.contains("?do=delete\">Revoke</a>"), "{page}");
+        let mut viewer = world.signed_in("viewer").await;
+        let page = viewer.get("/racks").await.body;
+        assert!(!page.contains("rack9") && !page.contains("join tokens"), "{page}");
+    })
+    .await;
+}
