@@ -92,6 +92,8 @@ fn deep(order: &'static str, descending: bool) -> Query {
     let value = match order {
         "ends_at" => Value::Int(i64::from(ROWS / 2)),
         "address" | "cidr" => Value::Bytes(b"0000000000002500".into()),
+        "mac" => Value::Text("m2500".into()),
+        "host_name" => Value::Text("h2500".into()),
         _ => Value::Text("k2500".into()),
     };
     let id = b"0000000000002500".to_vec();
