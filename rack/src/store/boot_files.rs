@@ -158,7 +158,8 @@ impl BootFileStore {
                 Ok(Listed { path: entry.path(), size: about.len(), used })
             });
             match listed {
-                Ok(listed) => files.push(listed),
+                Ok(listed) if listed.is_ours() => files.push(listed),
+                Ok(_) => {}
                 // Removed since it was listed.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(StoreError::io(&self.folder)(error)),
@@ -175,9 +176,18 @@ struct Listed {
 }
 
 impl Listed {
+    fn stem(&self) -> &str {
+        self.path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default()
+    }
+
+    /// What somebody else put here is not the store's to remove.
+    fn is_ours(&self) -> bool {
+        let stem = self.stem();
+        stem.len() == 64 && stem.bytes().all(|digit| digit.is_ascii_hexdigit())
+    }
+
     fn is_of(&self, named: &BTreeSet<Digest>) -> bool {
-        let stem = self.path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-        named.iter().any(|digest| hex(digest) == stem)
+        named.iter().any(|digest| hex(digest) == self.stem())
     }
 }
 
@@ -333,6 +343,8 @@ mod tests {
     fn what_is_named_is_never_removed() {
         let (_folder, store) = store(100);
         let (old, named) = (keep(&store, &[1; 40]), keep(&store, &[2; 40]));
+        let somebody_elses = store.folder().join("notes.txt");
+        fs::write(&somebody_elses, [3; 80]).unwrap();
         let keeping: BTreeSet<Digest> = [named.digest].into();
         let room = |bytes| store.make_room(bytes, &keeping).unwrap();
         assert_eq!(room(20), Room::Enough, "it fits as it is");
@@ -340,7 +352,7 @@ mod tests {
         assert_eq!(room(50), Room::Enough);
         assert!(!store.path(&old.digest).exists(), "the old one made room");
         assert_eq!(room(70), Room::BeyondLimit, "there is not so much");
-        assert!(store.path(&named.digest).exists());
+        assert!(store.path(&named.digest).exists() && somebody_elses.exists());
         let mut bytes = [0; 40];
         old.file.read_exact_at(&mut bytes, 0).unwrap();
         assert_eq!(bytes, [1; 40], "whoever serves it still can");
