@@ -71,7 +71,15 @@ fn region_is_told_once_how_far_each_machine_came() -> anyhow::Result<()> {
     finished(&centre.region, "n4")?;
     stalled(&centre.region, "n2", "offer", "it never asked for its loader")?;
     stalled(&centre.region, "n3", "loader-done", "downloaded and never went on: Secure Boot")?;
-    told(&centre.region, 4, 2, 2)
+    told(&centre.region, 4, 2, 2)?;
+
+    // A rack that comes back tells of nothing again: it would do so before it tells of what came later.
+    centre.racks[0].kill()?;
+    centre.racks[0].start()?;
+    has_files(&centre.racks[0])?;
+    n2.boot()?;
+    finished(&centre.region, "n2")?;
+    told(&centre.region, 5, 3, 2)
 }
 
 /// A machine that boots.

@@ -115,10 +115,11 @@ fn apply(
     Ok(())
 }
 
-/// Enough of an id to tell the attempts of one machine apart: of UUIDv7 the end is random.
+/// Enough of an id to tell the attempts of one machine apart. A rack makes ids of its session and of a count that begins anew with each, so both are in
+/// what is left of it.
 fn short(id: Uuid) -> String {
-    let digits = id.simple().to_string();
-    digits[digits.len() - 12..].to_owned()
+    let (session, count) = id.as_u64_pair();
+    format!("{:012x}", (session ^ count) & 0xffff_ffff_ffff)
 }
 
 /// Only of transitions: how a boot goes on in between is in its row.

@@ -170,6 +170,17 @@ async fn what_a_known_machine_tells_of_itself_is_kept_with_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_rack_that_counts_anew_tells_of_another_attempt() {
+    on_both(async |world| {
+        let id = |session: u128| session << 64 | 1;
+        record(world, 7, vec![told(1, id(5), ONE, 1, Running)]).await;
+        assert_eq!(record(world, 7, vec![told(2, id(6), ONE, 1, Running)]).await, 2);
+        assert_eq!(attempts(world, &format!("mac={ONE}")).await.len(), 2);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_old_is_forgotten() {
     on_both(async |world| {
         record(world, 7, vec![told(1, 1, ONE, 1, Running), told(2, 2, TWO, 1, Running)]).await;
