@@ -6,7 +6,6 @@ use common::{
     rack_config::{DhcpSubnet, DhcpVlan, Reservation, Role, ScopeConfig, ScopeName},
 };
 use std::{
-    collections::BTreeSet,
     fmt,
     net::{IpAddr, Ipv4Addr},
 };
@@ -14,7 +13,7 @@ use std::{
 use crate::{
     Subnet, Vlan, boot,
     model::{NetworkModel, SubnetModel, VlanModel},
-    pairing::choose_servers,
+    pairing::{choose_servers, choose_servers_of_any},
 };
 
 /// One scope of one rack.
@@ -39,10 +38,8 @@ pub struct Unbuildable {
 /// Every scope of every rack that serves a VLAN. A VLAN without a subnet that DHCP can serve has none.
 pub fn build(model: &NetworkModel) -> Vec<RackScope> {
     let mut scopes = Vec::new();
-    let mut racks = BTreeSet::new();
     for vlan in &model.vlans {
         for (rack, role) in choose_servers(&vlan.vlan) {
-            racks.insert(rack);
             let subnets: Vec<DhcpSubnet> =
                 vlan.subnets.iter().filter_map(|subnet| build_subnet(subnet, &vlan.vlan)).collect();
             if !subnets.is_empty() {
@@ -52,6 +49,7 @@ pub fn build(model: &NetworkModel) -> Vec<RackScope> {
     }
     if let Some(config) = boot::build(&model.boot) {
         let config = or_why(config.map(ScopeConfig::Boot), &model.boot);
+        let racks = choose_servers_of_any(model.vlans.iter().map(|own| &own.vlan));
         scopes.extend(racks.into_iter().map(|rack| RackScope {
             rack,
             scope: ScopeName::Boot,

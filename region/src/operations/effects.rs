@@ -1,11 +1,19 @@
 //! Whom a change of a resource concerns: counted on live state before it is made.
 
+use common::Id;
+use plan::{Fabric, Vlan, pairing::choose_servers_of_any};
 use prost_reflect::DynamicMessage;
 use proto::describe::{Kind, meta, show};
 use std::collections::BTreeMap;
 
 use super::{OperationError, Tx, erased::AnyResource};
-use crate::resources;
+use crate::{
+    db::{
+        condition::Condition,
+        stored::{Query, Stored},
+    },
+    resources,
+};
 
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Effects {
@@ -61,9 +69,9 @@ pub fn racks(
 ) -> Result<BTreeMap<String, bool>, OperationError> {
     let mut racks = BTreeMap::new();
     for version in versions {
-        for rack in serving(tx, kind, version)? {
-            let connected = value(&get(tx, "rack", &rack)?, "connected") == "yes";
-            racks.insert(rack, connected);
+        for id in serving(tx, kind, version)? {
+            let rack = get(tx, "rack", &id)?;
+            racks.insert(meta(&rack, "key"), value(&rack, "connected") == "yes");
         }
     }
     Ok(racks)
@@ -79,7 +87,7 @@ pub fn naming(
     })
 }
 
-/// Those of the VLAN that it is, is on, or whose subnet it is in.
+/// By key or id: those of the VLAN that it is, is on, or whose subnet it is in, those of a fabric's VLANs, and for what machines boot all that boot any.
 fn serving(
     tx: &mut Tx<'_>,
     kind: &Kind,
@@ -92,10 +100,24 @@ fn serving(
             let subnet = get(tx, "subnet", &value(item, "subnet"))?;
             get(tx, "vlan", &value(&subnet, "vlan"))?
         }
+        "fabric" => {
+            let fabric: Id<Fabric> = meta(item, "id").parse().expect("region gave it its id");
+            return of_any(tx, vec![Condition::equal("fabric", fabric.uuid().as_bytes().to_vec())]);
+        }
+        "machine" | "interface" | "boot-profile" | "boot-default" | "boot-file" => {
+            return of_any(tx, Vec::new());
+        }
         _ => return Ok(Vec::new()),
     };
     let racks = ["primary_rack", "secondary_rack"].map(|field| value(&vlan, field));
     Ok(racks.into_iter().filter(|rack| !rack.is_empty()).collect())
+}
+
+/// The racks that serve one of the VLANs that meet these conditions.
+fn of_any(tx: &mut Tx<'_>, conditions: Vec<Condition>) -> Result<Vec<String>, OperationError> {
+    let vlans = Vlan::load(tx.conn, Query::all(conditions))?;
+    let racks = choose_servers_of_any(vlans.iter().map(|saved| &saved.value));
+    Ok(racks.iter().map(ToString::to_string).collect())
 }
 
 fn get(tx: &mut Tx<'_>, noun: &'static str, id: &str) -> Result<DynamicMessage, OperationError> {

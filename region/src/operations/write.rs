@@ -14,9 +14,9 @@ use super::{
 };
 use crate::{
     auth::{Verb, authorise},
-    db::{DbError, names, stored::Saved},
+    db::{Conn, DbError, names, stored::Saved},
     events::{self, NewEvent},
-    resources::Resource,
+    resources::{Namer, Resource},
 };
 
 pub fn create<R: Resource>(
@@ -154,13 +154,10 @@ pub fn delete<R: Resource>(
     }
     let old = lock::<R>(tx, id)?;
     expect(&old, write)?;
-    let mut users = old.value.named_by(tx.conn)?;
-    for (other, field) in naming(R::NOUN) {
-        let keys = names::naming(tx.conn, other.table(), field, old.id.uuid())?.into_iter();
-        users.extend(keys.map(|key| format!("{} {key}", other.kind().noun)));
-    }
+    let users = namers(tx.conn, &old)?;
     if !users.is_empty() {
-        return Err(OperationError::InUse { noun: R::NOUN, key: old.key, users: users.join(", ") });
+        let users = users.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        return Err(OperationError::InUse { noun: R::NOUN, key: old.key, users });
     }
     let before = show(tx.conn, &old)?;
     if !write.validate_only {
@@ -169,6 +166,22 @@ pub fn delete<R: Resource>(
         request.record(tx, &Saved { revision: old.revision + 1, ..old }, Some(&before), None)?;
     }
     Ok(())
+}
+
+/// What names it, for which it would not be deleted now: a few of each kind.
+pub fn named_by<R: Resource>(tx: &mut Tx<'_>, id: &str) -> Result<Vec<Namer>, OperationError> {
+    authorise(tx.actor, R::NOUN, Verb::Get)?;
+    let saved = find::<R>(tx.conn, id)?;
+    Ok(namers(tx.conn, &saved)?)
+}
+
+fn namers<R: Resource>(conn: &mut Conn, saved: &Saved<R>) -> Result<Vec<Namer>, DbError> {
+    let mut namers = saved.value.named_by(conn)?;
+    for (other, field) in naming(R::NOUN) {
+        let keys = names::naming(conn, other.table(), field, saved.id.uuid())?.into_iter();
+        namers.extend(keys.map(|key| Namer { noun: &other.kind().noun, key }));
+    }
+    Ok(namers)
 }
 
 /// A resource before and after a verb of its own, which says what it records.

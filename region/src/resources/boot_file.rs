@@ -1,6 +1,6 @@
 use plan::{BootDefault, BootFile, BootProfile};
 
-use super::{Resource, Rules, resource};
+use super::{Namer, Resource, Rules, resource};
 use crate::db::{Conn, DbError, names::Names, stored::Query};
 
 resource!("boot-file", BootFile in boot_files { path, size, sha256, note });
@@ -13,7 +13,7 @@ impl Rules for BootFile {
     }
 
     /// By its path.
-    fn named_by(&self, conn: &mut Conn) -> Result<Vec<String>, DbError> {
+    fn named_by(&self, conn: &mut Conn) -> Result<Vec<Namer>, DbError> {
         let mut users = those_naming(conn, |own: &BootDefault| own.names(&self.path))?;
         users.extend(those_naming(conn, |own: &BootProfile| own.names(&self.path))?);
         Ok(users)
@@ -23,8 +23,8 @@ impl Rules for BootFile {
 fn those_naming<R: Resource>(
     conn: &mut Conn,
     names: impl Fn(&R) -> bool,
-) -> Result<Vec<String>, DbError> {
+) -> Result<Vec<Namer>, DbError> {
     let all = R::load(conn, Query::all(Vec::new()))?.into_iter();
     let those = all.filter(|saved| names(&saved.value));
-    Ok(those.map(|saved| format!("{} {}", R::NOUN, saved.key)).collect())
+    Ok(those.map(|saved| Namer { noun: R::NOUN, key: saved.key }).collect())
 }

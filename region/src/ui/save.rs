@@ -20,11 +20,11 @@ use super::{
 };
 use crate::operations::{
     OperationError, Tx, audit,
-    effects::naming,
     erased::{AnyResource, Patch},
     machine,
     rack_token::{self, Doorstep},
 };
+use crate::resources::Namer;
 
 pub(super) type Any = &'static dyn AnyResource;
 
@@ -223,7 +223,7 @@ fn make(
     rack_token::create(tx, door, item, write).map(|made| masks::to_dynamic(&made))
 }
 
-/// Asks for the name of what shall go, and says what still names it.
+/// Asks for the name of what shall go; where something names it, says that it will not go.
 pub(super) async fn deletion(
     console: &Console,
     visitor: &Visitor,
@@ -232,24 +232,12 @@ pub(super) async fn deletion(
 ) -> Result<Response, Fault> {
     let (kind, key) = (resource.kind(), meta(item, "key"));
     let named = key.clone();
-    let read = console.region.read(&visitor.actor, move |tx| {
-        let mut users = Vec::new();
-        for (other, field) in naming(kind) {
-            let filter = format!("{field}={named}");
-            let request = v1::ListRequest { page_size: 5, filter, ..Default::default() };
-            let items = match other.list(tx, &request) {
-                Err(OperationError::Denied { .. }) => continue,
-                page => page?.items,
-            };
-            users.extend(items.iter().map(|item| {
-                let key = meta(item, "key");
-                let page = cells::page_of(&other.kind().noun, &key);
-                (format!("{} {key}", words::noun(&other.kind().noun)), page)
-            }));
-        }
-        Ok(users)
-    });
-    let users = read.await?;
+    let read = console.region.read(&visitor.actor, move |tx| resource.named_by(tx, &named));
+    let user = |namer: Namer| {
+        let page = cells::page_of(namer.noun, &namer.key);
+        (format!("{} {}", words::noun(namer.noun), namer.key), page)
+    };
+    let users = read.await?.into_iter().map(user).collect();
     let (list, page) = (format!("/{}", kind.plural), cells::page_of(&kind.noun, &key));
     let plural = words::label(&kind.plural);
     let crumbs = [(plural.as_str(), list.as_str()), (&key, &page), ("Delete", "")];

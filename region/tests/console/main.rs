@@ -5,6 +5,7 @@ mod applying;
 mod boots;
 mod browser;
 mod bulk;
+mod concerned;
 mod live;
 mod pages;
 mod parity;
