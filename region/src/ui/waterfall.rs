@@ -34,25 +34,31 @@ pub(super) struct Row {
     pub(super) what: String,
 }
 
-/// Numbers are of the drawing's own units: 1060 across, from the label on the left to what there is to say on the right.
+/// A row for each stage: texts that flow as the page is wide, and between them a picture in which `x` and `width` are hundredths of the whole.
 #[derive(Template)]
 #[template(path = "waterfall.html")]
 pub(super) struct Drawing {
     label: String,
-    height: usize,
-    ticks: Vec<(f64, String)>,
+    ticks: Vec<Tick>,
     bars: Vec<Bar>,
     has_usual: bool,
-    /// Where the stages that were not reached would be.
-    rest: Option<(f64, &'static str)>,
+    /// What is to be said of the stages that were not reached.
+    rest: Option<&'static str>,
 }
 
 impl HtmlSafe for Drawing {}
 
+/// A line of the scale.
+struct Tick {
+    x: f64,
+    said: String,
+    /// Which end of its word the line is at, so that none is cut off.
+    anchor: &'static str,
+}
+
 struct Bar {
-    y: usize,
     name: String,
-    text: &'static str,
+    tone: &'static str,
     x: f64,
     width: f64,
     /// The bar's own classes.
@@ -63,11 +69,6 @@ struct Bar {
     usual: Option<(f64, String)>,
     note: String,
 }
-
-const LEFT: f64 = 176.0;
-const RIGHT: f64 = 628.0;
-const ROW: usize = 24;
-const LONGEST_NOTE: usize = 46;
 
 /// How a stage ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -236,7 +237,7 @@ impl Drawing {
     fn of(attempt: &BootAttempt, spans: &[Span<'_>], now: Timestamp) -> Self {
         let whole = length(attempt, now).max(100_000);
         let scale = Scale { whole };
-        let bars = spans.iter().enumerate().map(|(at, span)| bar(span, at, scale));
+        let bars = spans.iter().map(|span| bar(span, scale));
         let rest = match spans.last().map(|span| span.end) {
             Some(End::Open) => Some("not reached yet"),
             Some(End::Silent) => Some("never reached"),
@@ -244,25 +245,11 @@ impl Drawing {
         };
         Self {
             label: story(attempt, spans, now),
-            height: 20 + ROW * (spans.len() + usize::from(rest.is_some())),
-            ticks: ticks(whole).map(|at| (scale.x(at), tick(at))).collect(),
+            ticks: ticks(whole).map(|at| scale.tick(at)).collect(),
             bars: bars.collect(),
             has_usual: spans.iter().any(|span| span.usual.is_some()),
-            rest: rest.map(|said| (scale.x(whole), said)),
+            rest,
         }
-    }
-
-    fn bottom(&self) -> usize {
-        self.height - 2
-    }
-
-    /// Of the line below the last stage.
-    fn rest_y(&self) -> usize {
-        20 + ROW * self.bars.len()
-    }
-
-    fn note_x(&self) -> usize {
-        if self.has_usual { 788 } else { 722 }
     }
 }
 
@@ -272,28 +259,40 @@ struct Scale {
 }
 
 impl Scale {
-    /// In tenths, which is as exact as a screen is.
+    /// In hundredths of the whole, as exact as a screen is.
     fn x(self, at: i64) -> f64 {
         let share = at as f64 / self.whole as f64;
-        ((LEFT + (RIGHT - LEFT) * share.clamp(0.0, 1.0)) * 10.0).round() / 10.0
+        (share.clamp(0.0, 1.0) * 10_000.0).round() / 100.0
+    }
+
+    fn tick(self, at: i64) -> Tick {
+        let x = self.x(at);
+        let anchor = match x {
+            ..4.0 => "start",
+            ..96.0 => "middle",
+            _ => "end",
+        };
+        Tick { x, said: tick(at), anchor }
     }
 }
 
-fn bar(span: &Span<'_>, at: usize, scale: Scale) -> Bar {
+/// Of a bar that shall be seen.
+const THINNEST: f64 = 0.4;
+
+fn bar(span: &Span<'_>, scale: Scale) -> Bar {
     let (x, end) = (scale.x(span.from), scale.x(span.until));
-    let (shape, text) = match span.end {
-        End::Silent => ("f-none k-warn", "t-warn t-b"),
-        End::Open => ("f-soft k-acc", "t-a t-b"),
-        End::Next | End::Over if span.is_slow() => ("f-warn", "t-warn t-b"),
+    let (shape, tone) = match span.end {
+        End::Silent => ("f-none k-warn", "warn"),
+        End::Open => ("f-soft k-acc", "info"),
+        End::Next | End::Over if span.is_slow() => ("f-warn", "warn"),
         End::Next | End::Over => ("f-lease", ""),
     };
     let within = |usual: &i64| span.from + usual <= scale.whole;
     Bar {
-        y: 20 + ROW * at,
         name: span.name(),
-        text,
-        x,
-        width: ((end - x).max(2.0) * 10.0).round() / 10.0,
+        tone,
+        x: x.min(100.0 - THINNEST),
+        width: ((end - x).max(THINNEST) * 100.0).round() / 100.0,
         shape,
         is_dashed: matches!(span.end, End::Silent | End::Open),
         took: span.said_took(),
@@ -301,25 +300,7 @@ fn bar(span: &Span<'_>, at: usize, scale: Scale) -> Bar {
             .usual
             .filter(within)
             .map(|usual| (scale.x(span.from + usual), words::took(usual))),
-        note: clipped(&span.note()),
-    }
-}
-
-impl Bar {
-    fn middle(&self) -> usize {
-        self.y + 14
-    }
-
-    fn top(&self) -> usize {
-        self.y + 4
-    }
-}
-
-/// The table has the whole of it.
-fn clipped(text: &str) -> String {
-    match text.char_indices().nth(LONGEST_NOTE) {
-        Some((at, _)) => format!("{}…", &text[..at]),
-        None => text.to_owned(),
+        note: span.note(),
     }
 }
 
