@@ -28,10 +28,21 @@ const CHECK: &str = "const done = arguments[arguments.length - 1];
 const PAGES: &str = include_str!("tour.txt");
 const SITE: &str = include_str!("site.yaml");
 
-/// How one comes to a page that has no address of its own: the answer to a form.
+/// How one comes to a page that has no address of its own: the answer to a form, or what takes its time.
 type Way = fn(&Desk) -> anyhow::Result<()>;
 
 const ANSWERS: &[(&str, Way)] = &[
+    // As the front page of the project shows it.
+    ("overview-stalled", |desk| {
+        desk.go("/")?;
+        desk.browser.sees_within(".exc", "stalled at discover", 5 * SOON).map(drop)
+    }),
+    ("profile-preview", |desk| {
+        desk.go("/boot-profiles/shell?do=update")?;
+        desk.browser.fill("#f-note", "for hands on")?;
+        desk.browser.press("Preview change")?;
+        desk.browser.sees("#part-effects", "2 racks").map(drop)
+    }),
     ("subnet-preview", |desk| {
         desk.go("/subnets/10.77.0.0/24?do=update")?;
         desk.browser.fill("#f-dns_servers", "10.77.0.53, 10.77.0.55")?;

@@ -94,7 +94,7 @@ struct Switch {
 
 const SWITCHES: &[Switch] = &[
     Switch { name: "connected", on: (Tone::Ok, "connected"), off: (Tone::Unknown, "away") },
-    Switch { name: "disabled", on: (Tone::Hold, "disabled"), off: (Tone::Ok, "enabled") },
+    Switch { name: "disabled", on: (Tone::Hold, "disabled"), off: (Tone::Off, "no") },
     Switch { name: "revoked", on: (Tone::Hold, "revoked"), off: (Tone::Off, "no") },
 ];
 

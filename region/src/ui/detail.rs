@@ -162,7 +162,7 @@ fn related(
             (cells::key(of, item), cells)
         };
         related.push(Related {
-            title: if field == kind.noun {
+            title: if field == kind.noun.replace('-', "_") {
                 words::label(&of.plural)
             } else {
                 format!("{}: {}", words::label(&of.plural), words::noun(field))

@@ -8,7 +8,11 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
 };
 use common::{Cidr, MacAddr};
-use proto::{describe::meta, v1};
+use prost_reflect::DynamicMessage;
+use proto::{
+    describe::{self, meta},
+    v1,
+};
 use std::net::IpAddr;
 use uuid::Uuid;
 
@@ -38,6 +42,12 @@ struct FindPage {
     frame: Frame,
     typed: String,
     hits: Vec<Hit>,
+}
+
+impl FindPage {
+    fn encoded(&self) -> String {
+        words::encoded(&self.typed)
+    }
 }
 
 /// Of each kind; who needs more has a list with a filter.
@@ -89,7 +99,8 @@ fn hits(tx: &mut Tx<'_>, typed: &str) -> Result<Vec<Hit>, OperationError> {
     let mut hits = Vec::new();
     for (noun, filter) in conditions(word) {
         let Some(resource) = resources::by_noun(noun) else { continue };
-        let request = v1::ListRequest { page_size: EACH, filter, ..v1::ListRequest::default() };
+        let request =
+            v1::ListRequest { page_size: EACH, filter: filter.clone(), ..Default::default() };
         let page = match resource.list(tx, &request) {
             // Not for this visitor, or no value of that field.
             Err(OperationError::Denied { .. } | OperationError::Refused(_)) => continue,
@@ -97,13 +108,23 @@ fn hits(tx: &mut Tx<'_>, typed: &str) -> Result<Vec<Hit>, OperationError> {
         };
         for item in &page.items {
             let key = meta(item, "key");
-            let hit = Hit { page: cells::page_of(noun, &key), what: words::noun(noun), name: key };
-            if !hits.contains(&hit) {
+            let page = cells::page_of(noun, &key);
+            let by = value(item, &filter).filter(|value| !key.contains(value.as_str()));
+            let what = [Some(words::noun(noun)), by].into_iter().flatten().collect::<Vec<_>>();
+            let hit = Hit { page, what: what.join(", "), name: key };
+            if hits.iter().all(|other: &Hit| other.page != hit.page) {
                 hits.push(hit);
             }
         }
     }
     Ok(hits)
+}
+
+/// What the item has in the field that it was found by; none where that is no field of its own.
+fn value(item: &DynamicMessage, filter: &str) -> Option<String> {
+    let (field, _) = filter.split_once(['=', '~'])?;
+    let value = item.get_field_by_name(field).map(|value| describe::show(&value))?;
+    (!value.is_empty()).then_some(value)
 }
 
 /// Where to look for what was typed: exact where it is a value, in names otherwise.

@@ -23,7 +23,8 @@ const HEADERS: &[(&str, &str)] = &[
     ("permissions-policy", "camera=(), geolocation=(), microphone=()"),
 ];
 
-pub(super) async fn guard(request: Request, next: Next) -> Response {
+pub(super) async fn guard(mut request: Request, next: Next) -> Response {
+    name_host(&mut request);
     if is_grpc(request.headers()) {
         return unimplemented();
     }
@@ -42,6 +43,14 @@ pub(super) async fn guard(request: Request, next: Next) -> Response {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
     response
+}
+
+/// HTTP/2 says in its own way which host is asked.
+fn name_host(request: &mut Request) {
+    let asked = request.uri().authority().map(|authority| authority.as_str().parse());
+    if let Some(Ok(host)) = asked {
+        request.headers_mut().entry(header::HOST).or_insert(host);
+    }
 }
 
 /// A service that region does not have, asked for at the port that it shares with the pages.
@@ -71,6 +80,26 @@ fn from_our_own_page(headers: &HeaderMap) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::body::Body;
+
+    #[test]
+    fn the_host_is_known_in_either_version_of_http() {
+        for (uri, said, expected) in [
+            ("https://region:7240/sign-in", None, Some("region:7240")),
+            ("/sign-in", Some("region:7240"), Some("region:7240")),
+            ("https://region:7240/", Some("other:7240"), Some("other:7240")),
+            ("/sign-in", None, None),
+        ] {
+            let mut request = Request::builder().uri(uri);
+            if let Some(host) = said {
+                request = request.header(header::HOST, host);
+            }
+            let mut request = request.body(Body::empty()).unwrap();
+            name_host(&mut request);
+            let host = request.headers().get(header::HOST).map(|host| host.to_str().unwrap());
+            assert_eq!(host, expected, "{uri} {said:?}");
+        }
+    }
 
     #[test]
     fn only_our_own_pages_write() {

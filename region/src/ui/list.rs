@@ -65,13 +65,18 @@ pub(super) struct Manner {
 
 const PLAIN: Manner = Manner { chips: &[], order: "", finish: |_, _, _| {} };
 
-const LEASES: Manner =
-    Manner { chips: &[("All", ""), ("Bound", "state=bound"), ("Over", "state!=bound")], ..PLAIN };
+const LEASES: Manner = Manner {
+    chips: &[("All", ""), ("Bound", "state=bound"), ("Over", "state!=bound")],
+    order: "address",
+    ..PLAIN
+};
 
 fn manner(kind: &Kind) -> Manner {
     match kind.noun.as_str() {
         "lease" => LEASES,
         "subnet" => Manner { order: "cidr", ..PLAIN },
+        "range" => Manner { order: "first", ..PLAIN },
+        "reservation" => Manner { order: "address", ..PLAIN },
         "boot-attempt" => boots::MANNER,
         _ => PLAIN,
     }
@@ -119,7 +124,7 @@ pub(super) async fn show(
         plural: words::noun(&kind.plural),
         new: may_create.then(|| format!("{path}?do=create")),
         filter: query.get("filter").into(),
-        example: example(kind),
+        example: example(kind, manner),
         hidden: query.except(&["filter", "after", "columns"]),
         choices: table::choices(kind, &query),
         csv: query.with(&[("as", "csv"), ("after", "")]),
@@ -207,10 +212,13 @@ fn conditions(query: &Query) -> Vec<(String, String)> {
     given.map(|(at, term)| (term.trim().to_owned(), without(at))).collect()
 }
 
-/// A filter that could be meant, from the contract's own examples.
-fn example(kind: &Kind) -> String {
+/// A filter that could be meant: one that is asked for much, else from the contract's own examples.
+fn example(kind: &Kind, manner: Manner) -> String {
+    if let Some((_, filter)) = manner.chips.iter().find(|(_, filter)| !filter.is_empty()) {
+        return (*filter).into();
+    }
     let field = kind.fields.iter().find(|field| !field.example.is_empty() && !field.is_list());
-    field.map_or_else(|| "state=bound".into(), |field| format!("{}={}", field.name, field.example))
+    field.map(|field| format!("{}={}", field.name, field.example)).unwrap_or_default()
 }
 
 fn words_of(kind: &Kind) -> String {

@@ -27,6 +27,8 @@ pub(super) struct Own {
     pub(super) noun: &'static str,
     pub(super) verb: Verb,
     pub(super) label: &'static str,
+    /// Before what it is done to.
+    title: &'static str,
     /// What it does, before it is done.
     pub(super) about: &'static str,
     /// What is typed: the name, so that nobody means another, or a secret.
@@ -45,6 +47,7 @@ pub(super) const OWN: &[Own] = &[
         noun: "lease",
         verb: Verb::Release,
         label: "Release",
+        title: "Release",
         about: "The rack gives the address to others again. The client is not told: it goes on with the address until it renews.",
         asks: Asks::Name,
     },
@@ -53,6 +56,7 @@ pub(super) const OWN: &[Own] = &[
         noun: "rack",
         verb: Verb::Revoke,
         label: "Revoke",
+        title: "Revoke",
         about: "Its stream ends at once and its certificates are refused from then on. It goes on serving what it has: stop it, or give its VLANs to another rack first.",
         asks: Asks::Name,
     },
@@ -61,6 +65,7 @@ pub(super) const OWN: &[Own] = &[
         noun: "user",
         verb: Verb::SetPassword,
         label: "Set password",
+        title: "Set password of",
         about: "The user is signed out everywhere, and signs in with this one from then on.",
         asks: Asks::Password,
     },

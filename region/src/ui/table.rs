@@ -18,6 +18,8 @@ use super::{
 use crate::operations::{erased::AnyResource, list::Page};
 
 const PAGE: i32 = 50;
+/// With fewer columns there is room for what somebody noted.
+const ROOMY: usize = 4;
 
 #[derive(Template)]
 #[template(path = "table.html")]
@@ -109,9 +111,10 @@ pub(super) fn table(
     if query.get("sort").is_empty() {
         first.sorted = Some("ascending");
     }
-    let head = shown
-        .iter()
-        .map(|field| column(query, &field.name, sortable(field), field.shown != Shown::Column));
+    // What the address asks for is asked for on any screen.
+    let is_extra = |field: &Field| query.all("columns").is_empty() && field.shown != Shown::Column;
+    let head =
+        shown.iter().map(|field| column(query, &field.name, sortable(field), is_extra(field)));
     Table {
         name: words::label(&kind.plural),
         columns: std::iter::once(first).chain(head).collect(),
@@ -172,15 +175,19 @@ fn columns<'a>(kind: &'a Kind, query: &Query) -> Vec<&'a Field> {
     let asked = query.all("columns");
     let within =
         query.path.split('/').nth(2).and_then(|_| describe::kind(query.path.split('/').nth(1)?));
-    let wanted = |field: &&Field| {
-        if asked.is_empty() {
-            let is_said = within.is_some_and(|page| repeats_page(page, field));
-            field.shown == Shown::Column && !repeats_key(kind, field) && !is_said
-        } else {
-            asked.contains(&field.name.as_str())
-        }
+    let readable = kind.fields.iter().filter(|field| !field.secret);
+    if !asked.is_empty() {
+        return readable.filter(|field| asked.contains(&field.name.as_str())).collect();
+    }
+    let is_said = |field: &Field| within.is_some_and(|page| repeats_page(page, field));
+    let usual = |field: &&Field| {
+        field.shown == Shown::Column && !repeats_key(kind, field) && !is_said(field)
     };
-    kind.fields.iter().filter(|field| !field.secret).filter(wanted).collect()
+    let mut shown: Vec<&Field> = readable.filter(usual).collect();
+    if shown.len() < ROOMY {
+        shown.extend(kind.field("note"));
+    }
+    shown
 }
 
 /// What the page of one resource says of all that it lists.
@@ -197,6 +204,7 @@ pub(super) fn repeats_key(kind: &Kind, field: &Field) -> bool {
             ("lease" | "reservation", "address")
                 | ("boot-file", "path")
                 | ("subnet", "cidr")
+                | ("range", "first" | "last")
                 | ("event", "key")
                 // Why it stalled stands below its row.
                 | ("boot-attempt", "mac" | "cause")

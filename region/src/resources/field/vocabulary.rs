@@ -151,7 +151,11 @@ macro_rules! list_fields {
                 }
                 let one: fn(&str) -> Result<$type, Refusal> = $one;
                 let named = |text: &String| {
-                    let named = |refusal: Refusal| Refusal::new(format!("{text:?} {}", refusal.0));
+                    // Alone, it is what the objection names anyway.
+                    let named = |refusal: Refusal| match wire.as_slice() {
+                        [_] => refusal,
+                        _ => Refusal::new(format!("{text:?} {}", refusal.0)),
+                    };
                     if text.contains('\n') {
                         return Err(named(Refusal::new("must be one line")));
                     }
