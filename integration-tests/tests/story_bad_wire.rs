@@ -7,7 +7,7 @@ use hostler_integration_tests::lab::{
     bad_wire::{BadWire, Fates, Faults},
     rack::Rack,
     run,
-    segment::{RACK, SWITCH, Segment},
+    segment::{BootSetup, RACK, SWITCH, Segment, content},
     until,
 };
 use std::{
@@ -92,28 +92,15 @@ impl Stock {
         let folder = lab.join("files");
         fs::create_dir_all(&folder)?;
         for (name, size) in FILES {
-            let byte = |at: u64| (at.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as u8;
-            fs::write(folder.join(name), (0..size).map(byte).collect::<Vec<u8>>())?;
+            fs::write(folder.join(name), content(size))?;
         }
         Ok(Self { folder })
     }
 
     fn configuration(&self) -> String {
-        let files = FILES.map(|(name, _)| {
-            format!("{{ path = {name:?}, source = {:?} }}", self.folder.join(name))
-        });
-        format!(
-            r#"
-[leases]
-segment = 4
-[[dhcp]]
-name = "dc1/10"
-subnets = [{{ prefix = "10.9.0.0/16" }}]
-[boot.config]
-files = [{}]
-"#,
-            files.join(", ")
-        )
+        let paths = FILES.map(|(name, _)| (name, self.folder.join(name).display().to_string()));
+        let files = paths.each_ref().map(|(name, source)| (*name, source.as_str()));
+        BootSetup { files: &files, ..BootSetup::default() }.toml()
     }
 }
 

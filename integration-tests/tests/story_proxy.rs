@@ -5,11 +5,11 @@ use hostler_integration_tests::lab::{
     machine::INTERFACE,
     pxe::{BOOT_SERVER_PORT, Pxe, Voice},
     rack::Rack,
-    segment::{RACK, Segment},
+    segment::{BootSetup, RACK, Segment},
     swarm::inside,
     until,
 };
-use std::{fs, net::UdpSocket, time::Duration};
+use std::{net::UdpSocket, time::Duration};
 
 const OWN: &str = "10.9.0.99";
 const LOADER: &str = "ipxe/snponly.efi";
@@ -18,22 +18,12 @@ const LIMIT: Duration = Duration::from_secs(20);
 #[test]
 fn a_boot_server_answers_on_its_port() -> anyhow::Result<()> {
     let Some(segment) = Segment::open("prx")? else { return Ok(()) };
-    let loader = segment.lab.folder().join("snponly.efi");
-    fs::write(&loader, vec![0x5a; 30_000])?;
+    let loader = segment.file("snponly.efi", vec![0x5a; 30_000])?;
+    let files = [(LOADER, loader.as_str())];
     let configuration = |proxy: bool| {
-        format!(
-            r#"
-[leases]
-segment = 4
-[[dhcp]]
-name = "dc1/10"
-proxy = {proxy}
-subnets = [{{ prefix = "10.9.0.0/16" }}]
-[boot.config]
-files = [{{ path = "{LOADER}", source = {loader:?} }}]
-loaders = [{{ architecture = "uefi-x64", path = "{LOADER}" }}]
-"#
-        )
+        let vlan = format!("proxy = {proxy}");
+        let loaders = &[("uefi-x64", LOADER)];
+        BootSetup { vlan: &vlan, files: &files, loaders, ..BootSetup::default() }.toml()
     };
     let mut rack = Rack::alone(&segment.lab, "rack", &segment.rack, &configuration(true))?;
     rack.start()?;

@@ -5,7 +5,7 @@ use hostler_integration_tests::lab::{
     Node,
     machine::INTERFACE,
     rack::Rack,
-    segment::{RACK, Segment},
+    segment::{BootSetup, RACK, Segment, content},
     until,
 };
 use std::{fs, path::Path, time::Duration};
@@ -16,13 +16,25 @@ const LIMIT: Duration = Duration::from_secs(20);
 fn machines_fetch_what_they_boot() -> anyhow::Result<()> {
     let Some(segment) = Segment::open("tftp")? else { return Ok(()) };
     let (lab, client) = (&segment.lab, segment.node("c", &["10.9.0.99/16"])?);
-    let files = lab.folder().join("files");
-    fs::create_dir_all(&files)?;
     // 70,000 blocks of 512 bytes: their numbers begin anew.
-    let kernel = write(&files, "linux", 35_840_123)?;
-    let loader = write(&files, "snponly.efi", 512 * 400)?;
-    let mut rack =
-        Rack::alone(lab, "rack", &segment.rack, &configuration(&files, &client.mac(INTERFACE)?))?;
+    let (kernel, loader) = (content(35_840_123), content(512 * 400));
+    let boot = format!(
+        r#"
+profiles = [{{ name = "debian", kernel = {{ kernel = "debian/linux", command-line = "name={{name}}" }} }}]
+machines = [{{ name = "n1", macs = ["{}"], profile = "debian" }}]
+"#,
+        client.mac(INTERFACE)?
+    );
+    let setup = BootSetup {
+        files: &[
+            ("debian/linux", &segment.file("linux", &kernel)?),
+            ("ipxe/snponly.efi", &segment.file("snponly.efi", &loader)?),
+        ],
+        loaders: &[("uefi-x64", "ipxe/snponly.efi")],
+        boot: &boot,
+        ..BootSetup::default()
+    };
+    let mut rack = Rack::alone(lab, "rack", &segment.rack, &setup.toml())?;
     rack.start()?;
     rack.shows("2 files at 10.9.0.2:69")?;
     rack.shows("2 files at 10.9.0.2:7280")?;
@@ -63,39 +75,10 @@ fn machines_fetch_what_they_boot() -> anyhow::Result<()> {
     })
 }
 
-fn write(folder: &Path, name: &str, size: u64) -> anyhow::Result<Vec<u8>> {
-    let byte = |at: u64| (at.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as u8;
-    let bytes: Vec<u8> = (0..size).map(byte).collect();
-    fs::write(folder.join(name), &bytes)?;
-    Ok(bytes)
-}
-
 fn check(client: &Node, words: &[&str], fetched: &Path, expected: &[u8]) -> anyhow::Result<()> {
     // What an earlier client left must not pass for this one's.
     let _ = fs::remove_file(fetched);
     client.run(words)?;
     ensure!(fs::read(fetched)? == expected, "{words:?}: other bytes than on the disk");
     Ok(())
-}
-
-fn configuration(files: &Path, mac: &str) -> String {
-    let source = |name| files.join(name);
-    let (kernel, loader) = (source("linux"), source("snponly.efi"));
-    format!(
-        r#"
-[leases]
-segment = 4
-[[dhcp]]
-name = "dc1/10"
-subnets = [{{ prefix = "10.9.0.0/16" }}]
-[boot.config]
-files = [
-  {{ path = "debian/linux", source = {kernel:?} }},
-  {{ path = "ipxe/snponly.efi", source = {loader:?} }},
-]
-loaders = [{{ architecture = "uefi-x64", path = "ipxe/snponly.efi" }}]
-profiles = [{{ name = "debian", kernel = {{ kernel = "debian/linux", command-line = "name={{name}}" }} }}]
-machines = [{{ name = "n1", macs = ["{mac}"], profile = "debian" }}]
-"#
-    )
 }

@@ -3,11 +3,11 @@
 use super::{Board, Firmware, Metal};
 use crate::lab::{
     rack::Rack,
-    segment::{RACK, SWITCH, Segment},
+    segment::{BootSetup, RACK, SWITCH, Segment},
     until,
 };
 use anyhow::ensure;
-use std::{fs, io::Write, path::PathBuf, time::Duration};
+use std::{io::Write, time::Duration};
 
 /// Emulated, a machine takes 7 to 20 s to its loader on an idle computer, and several times that on one that builds.
 pub const WITHIN: Duration = Duration::from_secs(300);
@@ -58,9 +58,7 @@ impl Stage {
 
     /// A file of the story's own; where it is.
     pub fn file(&self, name: &str, content: impl AsRef<[u8]>) -> anyhow::Result<String> {
-        let path: PathBuf = self.segment.lab.folder().join(name);
-        fs::write(&path, content)?;
-        Ok(path.display().to_string())
+        self.segment.file(name, content)
     }
 
     /// Starts the rack and waits until it serves.
@@ -82,30 +80,14 @@ impl Stage {
 }
 
 fn configuration(setup: &Setup<'_>) -> String {
-    let Setup { subnet, vlan, files, loaders, target } = setup;
-    let files =
-        files.iter().map(|(path, source)| format!("{{ path = {path:?}, source = {source:?} }}"));
-    let loaders =
-        loaders.iter().map(|(own, path)| format!("{{ architecture = {own:?}, path = {path:?} }}"));
-    let (files, loaders) =
-        (files.collect::<Vec<_>>().join(", "), loaders.collect::<Vec<_>>().join(", "));
+    let Setup { subnet, vlan, files, loaders, target } = *setup;
     let mac = BOARD.mac;
-    format!(
+    let boot = format!(
         r#"
-[leases]
-segment = 4
-[[dhcp]]
-name = "dc1/10"
-role = "primary"
-{vlan}
-[[dhcp.subnets]]
-prefix = "10.9.0.0/16"
-{subnet}
-[boot.config]
-files = [{files}]
-loaders = [{loaders}]
 machines = [{{ name = "n1", macs = ["{mac}"], profile = "own" }}]
 profiles = [{{ name = "own", {target} }}]
 "#
-    )
+    );
+    let vlan = format!("role = \"primary\"\n{vlan}");
+    BootSetup { vlan: &vlan, subnet, files, loaders, boot: &boot }.toml()
 }
