@@ -32,6 +32,8 @@ pub(super) struct Map {
     pub(super) legend: Vec<(Use, u32)>,
     /// Addresses in the longest stretch of free dynamic ones.
     pub(super) largest_free: u32,
+    /// So many cells that none says who has it until it is asked: a page of thousands of names would be heavy.
+    pub(super) brief: bool,
 }
 
 pub(super) struct MapRow {
@@ -41,12 +43,24 @@ pub(super) struct MapRow {
     pub(super) cells: Vec<MapCell>,
 }
 
+#[derive(Clone)]
 pub(super) struct MapCell {
     pub(super) used: Use,
     pub(super) ip: String,
-    /// Behind the address: what it is and who has it.
-    pub(super) what: String,
+    /// Behind the address.
+    pub(super) what: &'static str,
+    /// Who has it; empty if nobody has.
+    pub(super) who: String,
     pub(super) page: String,
+}
+
+impl MapCell {
+    pub(super) fn said(&self) -> String {
+        match self.who.as_str() {
+            "" => self.what.to_owned(),
+            who => format!("{}, {who}", self.what),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -109,6 +123,8 @@ impl Use {
 const ROW: u32 = 32;
 /// Cell by cell up to a /20.
 const MOST: u32 = 1 << 12;
+/// Beyond this it is brief.
+const NAMED: u32 = 1 << 10;
 
 /// None: not IPv4, or more than can be shown cell by cell.
 pub(super) fn map(known: &Known) -> Option<Map> {
@@ -140,6 +156,7 @@ pub(super) fn map(known: &Known) -> Option<Map> {
         rows,
         legend: legend.into_iter().filter(|(_, count)| *count > 0).collect(),
         largest_free: largest_free as u32,
+        brief: last - first >= NAMED,
     })
 }
 
@@ -181,10 +198,10 @@ fn cell(known: &Known, uses: &Uses<'_>, at: u32) -> MapCell {
         None => (unused(known, address), "", ""),
     };
     let what = match who {
-        "" => end_of(known, address).unwrap_or(used.name()).to_owned(),
-        who => format!("{}, {who}", used.name()),
+        "" => end_of(known, address).unwrap_or(used.name()),
+        _ => used.name(),
     };
-    MapCell { used, ip: address.to_string(), what, page: page.to_owned() }
+    MapCell { used, ip: address.to_string(), what, who: who.to_owned(), page: page.to_owned() }
 }
 
 fn unused(known: &Known, address: Ipv4Addr) -> Use {
@@ -316,9 +333,9 @@ mod tests {
             .collect();
         assert_eq!(drawn, "rifffsffdlxddddd".to_owned() + "ffffrrrrfffffffr");
         assert_eq!(map.largest_free, 5);
-        let said: Vec<_> = map.rows[0].cells.iter().map(|cell| cell.what.as_str()).collect();
+        let said: Vec<_> = map.rows[0].cells.iter().map(MapCell::said).collect();
         assert_eq!(said[..2], ["network address", "gateway"]);
-        assert_eq!((said[5], said[9]), ("reservation, db1", "leased, 52:54:00:00:00:01"));
+        assert_eq!([&said[5], &said[9]], ["reservation, db1", "leased, 52:54:00:00:00:01"]);
         assert_eq!((map.rows[0].narrow, map.rows[1].narrow), (false, true));
     }
 
@@ -332,6 +349,7 @@ mod tests {
             ("2001:db8::/120", None),
         ] {
             let map = map(&Known { gateway: None, ..known(cidr) });
+            assert!(map.as_ref().is_none_or(|map| map.brief == (cidr == "10.0.0.0/20")));
             let drawn = map.map(|map| map.rows.iter().map(|row| row.cells.len()).sum::<usize>());
             assert_eq!(drawn, cells, "{cidr}");
         }

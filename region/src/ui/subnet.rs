@@ -327,11 +327,6 @@ fn chosen(visitor: &Visitor, read: &Read, map: &Option<Map>, query: &Query) -> O
         let subnet = words::encoded(&meta(&read.item, "key"));
         format!("/reservations?do=create&subnet={subnet}&address={}", words::encoded(wanted))
     });
-    let cell = MapCell {
-        used: cell.used,
-        ip: cell.ip.clone(),
-        what: cell.what.clone(),
-        page: cell.page.clone(),
-    };
+    let cell = cell.clone();
     Some(Chosen { cell, reserve })
 }

@@ -45,7 +45,7 @@ async fn crowd(world: &World) {
     }
     let held = |number: u32, address: String| (address, format!("machine-{number}.provisioning"));
     let near: Vec<_> = (0..90).map(|at| held(at, format!("10.0.0.{}", 100 + at))).collect();
-    let far = (0..1500).map(|at| held(at, format!("10.1.{}.{}", 4 + at / 150, at % 150)));
+    let far = (1024..4090).map(|at| held(at, format!("10.1.{}.{}", at / 256, at % 256)));
     world.leases("dc1/10", &near).await;
     world.leases("dc1/11", &far.collect::<Vec<_>>()).await;
 }

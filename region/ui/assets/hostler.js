@@ -131,6 +131,15 @@
     if (what) { what.textContent = use; what.className = 'st ' + ({ l: 'ok', s: 'ok', i: 'ok', x: 'bad' }[a.className] || 'off'); }
     const more = $('[data-map-more]');
     if (more) { more.replaceChildren(); if (a.dataset.page) more.append(el('a', { href: a.dataset.page, textContent: 'Open its page' })); }
+    if (a.closest('[data-brief]')) { clearTimeout(asking); asking = setTimeout(ask, 200, a); }
+  };
+  /* A map of thousands of cells does not say who has them; the page of one does. */
+  let asking;
+  const ask = async a => {
+    const answer = await fetch(a.href).catch(() => null);
+    if (!answer?.ok || answer.redirected) return;
+    const fresh = $('[data-map-panel]', new DOMParser().parseFromString(await answer.text(), 'text/html'));
+    if (fresh && a.isConnected && a.hasAttribute('aria-current')) $('[data-map-panel]')?.replaceChildren(...fresh.childNodes);
   };
   const enter = within => { const first = $('.map a[aria-current]', within) || $('.map a', within); if (first) first.tabIndex = 0; };
   enter(document);
