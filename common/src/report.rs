@@ -1,6 +1,6 @@
 //! What a rack tells region: facts, which are recorded once each, and its own state, of which only the latest counts.
 
-use std::net::IpAddr;
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 use uuid::Uuid;
 
 use crate::{Generation, MacAddr, MachineId, Objection, Timestamp, VlanId, generation::Digest};
@@ -113,6 +113,34 @@ pub struct Interface {
     pub addresses: Vec<(IpAddr, u8)>,
     /// The VLAN that it serves, once known.
     pub vlan: Option<VlanId>,
+}
+
+/// Figures of a rack's process.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RackCounts {
+    /// DHCPOFFERs of an address since the process started.
+    pub offers: u64,
+    /// Of a class that is not here nothing is known.
+    pub waiting: BTreeMap<FactClass, Waiting>,
+}
+
+/// Facts that region has not recorded yet, as far as their rack has heard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// At most so many: numbers may have gaps.
+    pub facts: u64,
+    /// For how long the oldest has waited, at least.
+    pub oldest: Duration,
+}
+
+impl RackCounts {
+    /// Of all classes together; None: nothing is known.
+    pub fn all_waiting(&self) -> Option<Waiting> {
+        self.waiting.values().copied().reduce(|one, other| Waiting {
+            facts: one.facts.saturating_add(other.facts),
+            oldest: one.oldest.max(other.oldest),
+        })
+    }
 }
 
 /// One boot attempt of one machine, as it is after its newest stage.

@@ -198,6 +198,7 @@ impl Stream {
             scopes: Some(v1::ScopeStatuses { items }),
             services: None,
             interfaces: None,
+            counts: None,
         }
     }
 }

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::{
     apply::{self, Applied, ApplySettings, Told},
     config::{FileError, RackConfig},
-    link::{Link, LinkStatus, Outbox},
+    link::{Counts, Link, LinkStatus, Outbox},
     net::interfaces,
     services::{
         Statuses,
@@ -162,6 +162,7 @@ impl Agent {
         validity.set(self.ledger.max(credentials.received()));
         let given: Vec<String> = config.region.iter().map(ToString::to_string).collect();
         let addresses = if given.is_empty() { membership.addresses.clone() } else { given };
+        let outboxes = vec![Outbox::Leases(self.outbox.clone()), Outbox::Boots(self.boots.clone())];
         let link = Link {
             membership,
             credentials: watch::Sender::new(credentials),
@@ -172,7 +173,8 @@ impl Agent {
             applied: self.applied.clone(),
             services: self.services.clone(),
             dhcp: self.dhcp.clone(),
-            outboxes: vec![Outbox::Leases(self.outbox.clone()), Outbox::Boots(self.boots.clone())],
+            counts: Counts::new(self.dhcp.offers(), &outboxes),
+            outboxes,
             clock: self.clock.clone(),
             validity,
             status,

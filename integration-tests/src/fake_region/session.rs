@@ -101,6 +101,20 @@ impl Session {
         }
     }
 
+    /// Waits until the rack counts so; facts may come between and are not recorded.
+    pub async fn counts(
+        &mut self,
+        looked_for: impl Fn(&v1::RackCounts) -> bool,
+    ) -> anyhow::Result<v1::RackCounts> {
+        loop {
+            if let from_rack::Message::State(state) = self.heard().await?
+                && let Some(found) = state.counts.filter(&looked_for)
+            {
+                return Ok(found);
+            }
+        }
+    }
+
     /// Waits for the stream's end.
     pub async fn ended(mut self) -> anyhow::Result<()> {
         let end = async { while let Ok(Some(_)) = self.from.message().await {} };

@@ -1,7 +1,9 @@
 use super::stage::{EPOCH, PATIENCE, Stage, VLAN};
 use anyhow::ensure;
 use hostler_integration_tests::fake_region::Session;
-use proto::v1::{LeaseState, ReleaseLeaseRequest, Request, from_rack, request, to_rack};
+use proto::v1::{
+    FactClass, LeaseState, RackCounts, ReleaseLeaseRequest, Request, from_rack, request, to_rack,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Reads facts, recording none, until there are so many; by number.
@@ -213,5 +215,36 @@ async fn what_the_log_no_longer_has_crosses_as_one_snapshot() -> anyhow::Result<
     clients.renew(PATIENCE)?;
     let next = session.facts().await?;
     ensure!(next.snapshot.is_none() && next.leases[0].number > newest, "{next:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn region_is_told_what_was_offered_and_what_it_has_not_recorded() -> anyhow::Result<()> {
+    let Some((mut stage, mut session)) = Stage::begin("rlc").await? else { return Ok(()) };
+    let told = |session: &Session| session.hello.state.clone().unwrap_or_default().counts;
+    assert_eq!(told(&session), Some(RackCounts::default()), "region has said nothing yet");
+    session.greet(EPOCH, 0).await?;
+    stage.serve(&mut session).await?;
+    stage.clients(1, 10)?.bind(PATIENCE)?;
+    let waiting = |count: u64| {
+        move |counts: &RackCounts| counts.waiting.first().is_some_and(|own| own.count == count)
+    };
+    let counts = session.counts(waiting(10)).await?;
+    assert!(counts.offers >= 10, "{counts:?}");
+    // Boots are left out: this region records none.
+    assert_eq!((counts.waiting.len(), counts.waiting[0].class()), (1, FactClass::Lease));
+    // It waits longer and longer, also while there is no stream.
+    let later = session.counts(|counts| counts.waiting[0].oldest_seconds > 0).await?;
+    drop(session);
+    let mut session = stage.region.session().await?;
+    let newest = session.hello.newest[0].number;
+    let again = told(&session).unwrap_or_default();
+    assert!(again.offers == counts.offers && waiting(10)(&again), "{again:?}");
+    assert!(again.waiting[0].oldest_seconds >= later.waiting[0].oldest_seconds, "{again:?}");
+    session.greet(EPOCH, newest - 4).await?;
+    session.counts(waiting(4)).await?;
+    session.record(newest).await?;
+    let none = session.counts(waiting(0)).await?;
+    assert_eq!(none.waiting[0].oldest_seconds, 0);
     Ok(())
 }

@@ -4,12 +4,15 @@ use common::{
     Epoch, Generation, Objection, Timestamp,
     generation::Digest,
     report::{
-        Client, FactClass, Interface, LeaseChanged, LeaseState, ScopeStatus, ServiceState,
-        ServiceStatus, Verdict,
+        Client, FactClass, Interface, LeaseChanged, LeaseState, RackCounts, ScopeStatus,
+        ServiceState, ServiceStatus, Verdict, Waiting,
     },
     request::{Answer, Request},
 };
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    time::Duration,
+};
 
 use super::path::{Reading, Refused};
 use crate::v1;
@@ -188,6 +191,28 @@ impl TryFrom<v1::RackInterface> for Interface {
     }
 }
 
+impl From<&RackCounts> for v1::RackCounts {
+    fn from(own: &RackCounts) -> Self {
+        let waiting = own.waiting.iter().map(|(class, waiting)| v1::WaitingFacts {
+            class: v1::FactClass::from(*class).into(),
+            count: waiting.facts,
+            oldest_seconds: waiting.oldest.as_secs(),
+        });
+        Self { offers: own.offers, waiting: waiting.collect() }
+    }
+}
+
+/// What a later version counts beside is left out.
+impl From<v1::RackCounts> for RackCounts {
+    fn from(wire: v1::RackCounts) -> Self {
+        let waiting = wire.waiting.iter().filter_map(|own| {
+            let oldest = Duration::from_secs(own.oldest_seconds);
+            Some((class_from_wire(own.class())?, Waiting { facts: own.count, oldest }))
+        });
+        Self { offers: wire.offers, waiting: waiting.collect() }
+    }
+}
+
 impl From<&LeaseChanged> for v1::LeaseFact {
     fn from(own: &LeaseChanged) -> Self {
         let state = match own.state {
@@ -350,6 +375,18 @@ mod tests {
             good: None,
         };
         assert_eq!(ScopeStatus::try_from(v1::ScopeStatus::from(&status)), Ok(status));
+    }
+
+    #[test]
+    fn counts_survive_the_crossing_but_for_what_only_a_later_version_knows() {
+        let waiting = Waiting { facts: 12, oldest: Duration::from_secs(3) };
+        for waiting in [vec![], vec![(FactClass::Lease, waiting), (FactClass::Boot, waiting)]] {
+            let counts = RackCounts { offers: 7, waiting: waiting.into_iter().collect() };
+            let mut wire = v1::RackCounts::from(&counts);
+            assert_eq!(RackCounts::from(wire.clone()), counts);
+            wire.waiting.push(v1::WaitingFacts { class: 99, count: 1, oldest_seconds: 1 });
+            assert_eq!(RackCounts::from(wire), counts);
+        }
     }
 
     #[test]

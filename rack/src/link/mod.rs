@@ -2,12 +2,14 @@
 
 mod assemble;
 mod connect;
+mod counts;
 mod facts;
 mod outbox;
 mod renew;
 mod session;
 mod state;
 
+pub use counts::Counts;
 pub use outbox::{Outbox, OutboxError};
 
 use common::Timestamp;
@@ -67,6 +69,7 @@ pub struct Link {
     pub dhcp: DhcpService,
     /// One for each class of facts.
     pub outboxes: Vec<Outbox>,
+    pub counts: Counts,
     pub clock: Clock,
     /// By which certificates are judged: never earlier than the newest time on this rack's disk.
     pub validity: Clock,
@@ -97,6 +100,7 @@ impl Link {
         tasks.spawn("link", async move {
             tokio::select! {
                 () = connect::run(&self) => {}
+                never = self.counts.run() => match never {},
                 () = shutdown.cancelled() => {}
             }
         });

@@ -1,7 +1,8 @@
 //! Where the facts of each class wait for region.
 
+use common::report::FactClass;
 use prost::Message;
-use proto::v1;
+use proto::{convert::rack_link::class_from_wire, v1};
 use tokio::sync::watch;
 
 use crate::store::{
@@ -35,11 +36,15 @@ pub(super) enum Next {
 }
 
 impl Outbox {
-    pub fn class(&self) -> v1::FactClass {
+    pub fn class(&self) -> FactClass {
         match self {
-            Self::Leases(_) => v1::FactClass::Lease,
-            Self::Boots(_) => v1::FactClass::Boot,
+            Self::Leases(_) => FactClass::Lease,
+            Self::Boots(_) => FactClass::Boot,
         }
+    }
+
+    pub(super) fn is_of(&self, wire: v1::FactClass) -> bool {
+        class_from_wire(wire) == Some(self.class())
     }
 
     pub(super) fn name(&self) -> &'static str {
@@ -67,7 +72,8 @@ impl Outbox {
     }
 
     pub(super) async fn read(&self, after: u64, limit: usize) -> Result<Next, OutboxError> {
-        let empty = v1::FactBatch { class: self.class().into(), ..Default::default() };
+        let class = v1::FactClass::from(self.class()).into();
+        let empty = v1::FactBatch { class, ..Default::default() };
         match self {
             Self::Leases(outbox) => Ok(match outbox.read(after, limit).await? {
                 Outgoing::Facts { facts, upto } => {

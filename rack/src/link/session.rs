@@ -69,7 +69,7 @@ pub(super) async fn run(
     channel: Channel,
     opened: &mut bool,
 ) -> Result<(), SessionError> {
-    let mut feed = StateFeed::new(&link.applied, &link.services);
+    let mut feed = StateFeed::new(&link.applied, &link.services, link.counts.told());
     let (to_region, out) = mpsc::channel(WRITING);
     let hello = from_rack::Message::Hello(hello(link, feed.whole())?);
     send(&to_region, hello).await?;
@@ -132,7 +132,8 @@ fn follow(link: &Link, region: Epoch) -> Result<(), SessionError> {
 }
 
 fn newest(outbox: &Outbox) -> v1::FactPosition {
-    v1::FactPosition { class: outbox.class().into(), number: *outbox.newest().borrow() }
+    let class = v1::FactClass::from(outbox.class()).into();
+    v1::FactPosition { class, number: *outbox.newest().borrow() }
 }
 
 /// A class of facts in one session.
@@ -146,7 +147,7 @@ struct Recorded {
 async fn recorded(link: &Link, hello: &v1::RegionHello) -> Result<Vec<Recorded>, SessionError> {
     let mut all = Vec::new();
     for outbox in &link.outboxes {
-        let named = hello.recorded.iter().find(|position| position.class() == outbox.class());
+        let named = hello.recorded.iter().find(|position| outbox.is_of(position.class()));
         let recorded = match (named, outbox) {
             (Some(position), _) => position.number,
             (None, Outbox::Leases(_)) => 0,
@@ -174,6 +175,7 @@ async fn note_recorded(link: &Link, outbox: &Outbox, upto: u64) {
     if let Err(error) = outbox.recorded(upto).await {
         tracing::error!(%error, class = outbox.name(), "recorded facts cannot be removed");
     }
+    link.counts.recorded(outbox.class(), upto);
     if matches!(outbox, Outbox::Leases(_)) {
         link.status.send_modify(|status| status.recorded_fact = upto);
     }
@@ -268,7 +270,7 @@ impl Reader<'_> {
 
     async fn note(&mut self, recorded: v1::FactsRecorded) {
         let upto = recorded.upto.unwrap_or_default();
-        let own = self.recorded.iter().find(|own| own.outbox.class() == upto.class());
+        let own = self.recorded.iter().find(|own| own.outbox.is_of(upto.class()));
         let Some(own) = own else { return };
         let newer = own.upto.send_if_modified(|known| {
             let newer = upto.number > *known;

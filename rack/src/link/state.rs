@@ -1,5 +1,6 @@
 //! The rack's own state as region is told it: whole at first, then each list that changed.
 
+use common::report::RackCounts;
 use proto::v1;
 use std::{sync::Arc, time::Duration};
 use tokio::{sync::watch, time::Instant};
@@ -16,14 +17,19 @@ pub(super) struct StateFeed {
     scopes: watch::Receiver<Arc<[NamedStatus]>>,
     interfaces: watch::Receiver<Arc<[InterfaceUse]>>,
     services: Statuses,
+    counts: watch::Receiver<RackCounts>,
     told: Instant,
 }
 
 impl StateFeed {
-    pub(super) fn new(applied: &Applied, services: &Statuses) -> Self {
+    pub(super) fn new(
+        applied: &Applied,
+        services: &Statuses,
+        counts: watch::Receiver<RackCounts>,
+    ) -> Self {
         let services = services.clone();
         let (scopes, interfaces) = (applied.scopes(), applied.interfaces());
-        Self { scopes, interfaces, services, told: Instant::now() }
+        Self { scopes, interfaces, services, counts, told: Instant::now() }
     }
 
     pub(super) fn whole(&mut self) -> v1::RackState {
@@ -31,6 +37,7 @@ impl StateFeed {
             scopes: Some(self.scopes()),
             services: Some(self.services()),
             interfaces: Some(self.interfaces()),
+            counts: Some(self.counts()),
         }
     }
 
@@ -42,6 +49,7 @@ impl StateFeed {
             () = news(&mut self.scopes) => state.scopes = Some(self.scopes()),
             () = news(&mut self.interfaces) => state.interfaces = Some(self.interfaces()),
             () = self.services.changed() => state.services = Some(self.services()),
+            () = news(&mut self.counts) => state.counts = Some(self.counts()),
         }
         self.told = Instant::now();
         state
@@ -59,6 +67,10 @@ impl StateFeed {
 
     fn services(&mut self) -> v1::ServiceStatuses {
         v1::ServiceStatuses { items: self.services.read().iter().map(Into::into).collect() }
+    }
+
+    fn counts(&mut self) -> v1::RackCounts {
+        (&*self.counts.borrow_and_update()).into()
     }
 }
 

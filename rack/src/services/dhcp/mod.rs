@@ -93,6 +93,7 @@ pub struct DhcpService {
     commands: Commands,
     served: Arc<Mutex<Served>>,
     status: watch::Receiver<ServiceStatus>,
+    offers: watch::Receiver<u64>,
 }
 
 /// What is served now.
@@ -223,6 +224,11 @@ impl DhcpService {
 
     pub fn status(&self) -> watch::Receiver<ServiceStatus> {
         self.status.clone()
+    }
+
+    /// How many DHCPOFFERs of an address it has made; up to a second old.
+    pub fn offers(&self) -> watch::Receiver<u64> {
+        self.offers.clone()
     }
 }
 

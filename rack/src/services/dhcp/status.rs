@@ -1,6 +1,7 @@
 //! How the service is, for people and for metrics.
 
 use common::report::{ServiceState, ServiceStatus};
+use engine::dhcp::Answer;
 use runtime::tasks::Tasks;
 use std::{sync::Arc, time::Duration};
 use tokio::{
@@ -22,6 +23,8 @@ pub(super) struct Reporter {
     pub(super) meter: Arc<Meter>,
     pub(super) monitor: LogMonitor,
     pub(super) outbox: LeaseOutbox,
+    /// How many were made, for whoever tells region.
+    pub(super) offers: watch::Sender<u64>,
     /// What could not be read back at the start.
     pub(super) damage: Vec<Damage>,
 }
@@ -55,6 +58,8 @@ impl Reporter {
         let served = self.served.lock().await;
         self.meter.publish(&served.names, &self.outbox);
         let decided = self.meter.decided().clone();
+        let offers = decided.counters.answered(Answer::Offer);
+        self.offers.send_if_modified(|told| std::mem::replace(told, offers) != offers);
         describe(served.names.len(), &decided, self.troubles())
     }
 

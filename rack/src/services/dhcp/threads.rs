@@ -4,7 +4,7 @@ use engine::dhcp::Servers;
 use runtime::tasks::Tasks;
 use std::{io, sync::Arc, thread::Builder, time::Duration};
 use tokio::{
-    sync::{Mutex, mpsc, oneshot},
+    sync::{Mutex, mpsc, oneshot, watch},
     time::timeout,
 };
 
@@ -58,10 +58,17 @@ pub(super) fn start(
     let commands = Commands { sender, wake };
     end_with(tasks, commands.clone(), monitor.clone(), committed);
     let served: Arc<Mutex<Served>> = Arc::default();
-    let reporter =
-        Reporter { served: Arc::clone(&served), meter, monitor, outbox: outbox.clone(), damage };
+    let (made, offers) = watch::channel(0);
+    let reporter = Reporter {
+        served: Arc::clone(&served),
+        meter,
+        monitor,
+        outbox: outbox.clone(),
+        offers: made,
+        damage,
+    };
     let status = reporter.start(tasks);
-    Ok((DhcpService { commands, served, status }, outbox))
+    Ok((DhcpService { commands, served, status, offers }, outbox))
 }
 
 /// At shutdown: no more packets, then the last commits, then the end of the log.
