@@ -1,5 +1,6 @@
-//! What metrics tell of the database's contents: looked up now and then, since nothing happens as it changes.
+//! What metrics tell of the database's contents, and of what racks count: looked up now and then, since nothing happens as it changes.
 
+use common::report::FactClass;
 use runtime::telemetry::Causes;
 use std::{
     collections::{HashMap, HashSet},
@@ -42,6 +43,8 @@ async fn look(
     count: bool,
     shown: &mut HashSet<String>,
 ) -> Result<(), OperationError> {
+    // First: it does not need the database, and grows when that is away.
+    show_waiting(region);
     let behind = region.db.read(events::unread_since).await?;
     let age = behind.map_or(0, |since| region.clock.now().micros().saturating_sub(since.micros()));
     metrics::gauge!("hostler_event_horizon_age_seconds").set(age.max(0) as f64 / 1e6);
@@ -61,6 +64,23 @@ async fn look(
         *shown = fills.into_keys().collect();
     }
     Ok(())
+}
+
+/// Of the racks whose streams this process holds; which of them it is, their own metrics say and the page of racks.
+fn show_waiting(region: &Region) {
+    let counts = region.racks.counts();
+    for class in FactClass::ALL {
+        let waiting = || counts.values().filter_map(|counts| counts.waiting.get(&class));
+        let facts: f64 = waiting().map(|own| own.facts as f64).sum();
+        let oldest = waiting().map(|own| own.oldest).max().unwrap_or_default();
+        let name = match class {
+            FactClass::Lease => "lease",
+            FactClass::Boot => "boot",
+        };
+        metrics::gauge!("hostler_rack_facts_waiting", "class" => name).set(facts);
+        metrics::gauge!("hostler_rack_facts_oldest_seconds", "class" => name)
+            .set(oldest.as_secs_f64());
+    }
 }
 
 fn show(subnet: &str, [free, bound]: [f64; 2]) {

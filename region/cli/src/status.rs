@@ -1,6 +1,7 @@
 //! How far the racks are with what they were told: `hostler status`, `hostler rack status`, `hostler rack converge`.
 
 use clap::ArgMatches;
+use common::report::{RackCounts, Waiting};
 use prost_reflect::DynamicMessage;
 use proto::{
     describe,
@@ -51,13 +52,18 @@ pub(crate) async fn converge(arguments: &ArgMatches) -> anyhow::Result<Exit> {
 }
 
 fn page(overview: &v1::OverviewResponse, screen: Screen) -> String {
-    let mut rows = vec![["rack", "state", "last seen", "behind with"].map(str::to_owned).to_vec()];
+    let mut rows =
+        vec![["rack", "state", "last seen", "outbox", "behind with"].map(str::to_owned).to_vec()];
     for rack in &overview.racks {
         let seen = rack.last_seen.map_or_else(|| "-".to_owned(), moment);
         let mut behind = rack.behind.iter().map(behind);
         let first = behind.next().unwrap_or_else(|| "-".to_owned());
-        rows.push(vec![rack.rack.clone(), state(rack).to_owned(), seen, first]);
-        rows.extend(behind.map(|more| vec![String::new(), String::new(), String::new(), more]));
+        rows.push(vec![rack.rack.clone(), state(rack).to_owned(), seen, outbox(rack), first]);
+        rows.extend(behind.map(|more| {
+            let mut row = vec![String::new(); 4];
+            row.push(more);
+            row
+        }));
     }
     let count = format!("{} of {} racks up to date\n", overview.current, overview.racks.len());
     if overview.racks.is_empty() {
@@ -73,6 +79,16 @@ fn state(rack: &RackConvergence) -> &'static str {
         (true, true) => "up to date",
         (true, false) if refused => "refused",
         (true, false) => "pending",
+    }
+}
+
+/// The facts that region has not recorded, and for how long the oldest has waited.
+fn outbox(rack: &RackConvergence) -> String {
+    let counts = rack.counts.clone().map(RackCounts::from);
+    match counts.and_then(|counts| counts.all_waiting()) {
+        None => "-".to_owned(),
+        Some(Waiting { facts: 0, .. }) => "empty".to_owned(),
+        Some(Waiting { facts, oldest }) => format!("{facts}, oldest {} s", oldest.as_secs()),
     }
 }
 
@@ -115,10 +131,18 @@ mod tests {
             behind,
             ..Default::default()
         };
+        let counts = |waiting: Vec<(i32, u64, u64)>| {
+            let waiting = waiting.into_iter().map(|(class, count, oldest_seconds)| {
+                v1::WaitingFacts { class, count, oldest_seconds }
+            });
+            Some(v1::RackCounts { offers: 9, waiting: waiting.collect() })
+        };
+        let r1 = rack("r1", true, true, vec![]);
+        let r2 = rack("r2", true, false, vec![scope(Progress::Refused, "no interface eth7")]);
         let overview = v1::OverviewResponse {
             racks: vec![
-                rack("r1", true, true, vec![]),
-                rack("r2", true, false, vec![scope(Progress::Refused, "no interface eth7")]),
+                RackConvergence { counts: counts(vec![(1, 0, 0), (2, 0, 0)]), ..r1 },
+                RackConvergence { counts: counts(vec![(1, 12, 3), (2, 1, 70)]), ..r2 },
                 rack("r3", false, false, vec![scope(Progress::Unreachable, "since 03:00")]),
                 rack("r4", true, false, vec![scope(Progress::Pending, "")]),
             ],
@@ -128,11 +152,11 @@ mod tests {
         assert_eq!(
             page(&overview, screen),
             "1 of 4 racks up to date\n\n\
-             RACK  STATE        LAST SEEN  BEHIND WITH\n\
-             r1    up to date   -          -\n\
-             r2    refused      -          dhcp dc1/10: no interface eth7\n\
-             r3    unreachable  -          dhcp dc1/10: since 03:00\n\
-             r4    pending      -          dhcp dc1/10\n"
+             RACK  STATE        LAST SEEN  OUTBOX           BEHIND WITH\n\
+             r1    up to date   -          empty            -\n\
+             r2    refused      -          13, oldest 70 s  dhcp dc1/10: no interface eth7\n\
+             r3    unreachable  -          -                dhcp dc1/10: since 03:00\n\
+             r4    pending      -          -                dhcp dc1/10\n"
         );
     }
 }

@@ -29,10 +29,13 @@ pub struct SessionRow {
     /// `v1::RackInterfaces`.
     #[diesel(sql_type = sql_types::Binary)]
     pub interfaces: Vec<u8>,
+    /// `v1::RackCounts`; None: the rack told none.
+    #[diesel(sql_type = sql_types::Nullable<sql_types::Binary>)]
+    pub counts: Option<Vec<u8>>,
 }
 
 const ALL: &str = "SELECT rack, session, connected, version, incarnation, connected_at, last_seen, \
-                   services, interfaces FROM rack_sessions";
+                   services, interfaces, counts FROM rack_sessions";
 
 pub fn load_all(conn: &mut Conn) -> Result<Vec<SessionRow>, DbError> {
     Ok(sql_query(ALL).load(conn)?)
@@ -47,12 +50,13 @@ pub fn find(conn: &mut Conn, rack: RackId) -> Result<Option<SessionRow>, DbError
 /// A newer stream of the same rack takes the row over.
 pub fn open(conn: &mut Conn, row: &SessionRow) -> Result<(), DbError> {
     let upsert = "INSERT INTO rack_sessions (rack, session, connected, version, incarnation, \
-                  connected_at, last_seen, services, interfaces) \
-                  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (rack) DO UPDATE SET \
+                  connected_at, last_seen, services, interfaces, counts) \
+                  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (rack) DO UPDATE SET \
                   session = excluded.session, connected = excluded.connected, \
                   version = excluded.version, incarnation = excluded.incarnation, \
                   connected_at = excluded.connected_at, last_seen = excluded.last_seen, \
-                  services = excluded.services, interfaces = excluded.interfaces";
+                  services = excluded.services, interfaces = excluded.interfaces, \
+                  counts = excluded.counts";
     sql_query(upsert)
         .bind::<sql_types::Binary, _>(&row.rack)
         .bind::<sql_types::Binary, _>(&row.session)
@@ -63,6 +67,7 @@ pub fn open(conn: &mut Conn, row: &SessionRow) -> Result<(), DbError> {
         .bind::<sql_types::BigInt, _>(row.last_seen)
         .bind::<sql_types::Binary, _>(&row.services)
         .bind::<sql_types::Binary, _>(&row.interfaces)
+        .bind::<sql_types::Nullable<sql_types::Binary>, _>(&row.counts)
         .execute(conn)?;
     Ok(())
 }
@@ -78,14 +83,37 @@ pub fn close(conn: &mut Conn, rack: RackId, session: Uuid) -> Result<bool, DbErr
     Ok(closed > 0)
 }
 
-/// The stream is alive. False: it was closed, or a newer one has the row.
-pub fn touch(conn: &mut Conn, session: Uuid, now: Timestamp) -> Result<bool, DbError> {
-    let touched =
-        sql_query("UPDATE rack_sessions SET last_seen = $1 WHERE session = $2 AND connected")
-            .bind::<sql_types::BigInt, _>(now.micros())
-            .bind::<sql_types::Binary, _>(session.as_bytes().to_vec())
-            .execute(conn)?;
+/// The stream is alive, and these are its rack's counts. False: it was closed, or a newer one has the row.
+pub fn touch(
+    conn: &mut Conn,
+    session: Uuid,
+    now: Timestamp,
+    counts: Option<&[u8]>,
+) -> Result<bool, DbError> {
+    let update = "UPDATE rack_sessions SET last_seen = $1, counts = $2 \
+                  WHERE session = $3 AND connected";
+    let touched = sql_query(update)
+        .bind::<sql_types::BigInt, _>(now.micros())
+        .bind::<sql_types::Nullable<sql_types::Binary>, _>(counts)
+        .bind::<sql_types::Binary, _>(session.as_bytes().to_vec())
+        .execute(conn)?;
     Ok(touched > 0)
+}
+
+#[derive(QueryableByName)]
+struct CountsRow {
+    #[diesel(sql_type = sql_types::Binary)]
+    session: Vec<u8>,
+    #[diesel(sql_type = sql_types::Binary)]
+    counts: Vec<u8>,
+}
+
+/// Of each open stream whose rack told them.
+pub fn counts(conn: &mut Conn) -> Result<Vec<(Uuid, Vec<u8>)>, DbError> {
+    let query = "SELECT session, counts FROM rack_sessions WHERE connected AND counts IS NOT NULL";
+    let rows: Vec<CountsRow> = sql_query(query).load(conn)?;
+    let read = |row: CountsRow| Some((Uuid::from_slice(&row.session).ok()?, row.counts));
+    Ok(rows.into_iter().filter_map(read).collect())
 }
 
 /// Streams that no living region speaks for.

@@ -2,6 +2,7 @@
 
 use common::{
     RackId,
+    report::RackCounts,
     request::{Answer, Request},
 };
 use std::{
@@ -25,6 +26,8 @@ pub struct Session {
     pub requests: mpsc::Sender<Asked>,
     /// Cancelled: the stream is to end.
     pub end: CancellationToken,
+    /// As the rack told them last; None: it told none.
+    pub counts: Option<RackCounts>,
 }
 
 impl Session {
@@ -86,6 +89,20 @@ impl Registry {
         self.lock().iter().map(|(rack, session)| (*rack, session.id)).collect()
     }
 
+    /// What the rack has counted up to now, unless a newer stream has taken the place of this one.
+    pub fn note_counts(&self, rack: RackId, session: Uuid, counts: RackCounts) {
+        if let Some(own) = self.lock().get_mut(&rack).filter(|own| own.id == session) {
+            own.counts = Some(counts);
+        }
+    }
+
+    /// Of each stream whose rack told them.
+    pub fn counts(&self) -> HashMap<Uuid, RackCounts> {
+        let sessions = self.lock();
+        let told = sessions.values().filter_map(|own| Some((own.id, own.counts.clone()?)));
+        told.collect()
+    }
+
     /// The stream of a rack, if it is here.
     pub fn session(&self, rack: RackId) -> Option<Session> {
         self.lock().get(&rack).cloned()
@@ -116,7 +133,8 @@ mod tests {
 
     fn session() -> (Session, mpsc::Receiver<Asked>) {
         let (requests, asked) = mpsc::channel(1);
-        (Session { id: Uuid::now_v7(), requests, end: CancellationToken::new() }, asked)
+        let (id, end) = (Uuid::now_v7(), CancellationToken::new());
+        (Session { id, requests, end, counts: None }, asked)
     }
 
     fn request() -> Request {
@@ -149,6 +167,11 @@ mod tests {
         assert!(older.end.is_cancelled() && !newer.end.is_cancelled());
         registry.leave(rack, older.id);
         registry.end_stream(rack, older.id);
+        let counts = |offers| RackCounts { offers, ..RackCounts::default() };
+        registry.note_counts(rack, older.id, counts(7));
+        assert!(registry.counts().is_empty());
+        registry.note_counts(rack, newer.id, counts(3));
+        assert_eq!(registry.counts(), [(newer.id, counts(3))].into());
         assert_eq!(registry.sessions(), [(rack, newer.id)]);
         assert!(!newer.end.is_cancelled());
         registry.end_stream(rack, newer.id);

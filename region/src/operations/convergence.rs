@@ -4,7 +4,7 @@ use common::RackId;
 use proto::v1::{self, Progress};
 use std::collections::{BTreeMap, HashSet};
 
-use super::{OperationError, Tx, rack};
+use super::{OperationError, Tx, rack, session};
 use crate::{
     auth::{Verb, authorise},
     db::{
@@ -62,6 +62,7 @@ pub fn overview(tx: &mut Tx<'_>) -> Result<v1::OverviewResponse, OperationError>
             last_seen: rack.value.last_seen.map(wire_time),
             current: behind.is_empty(),
             behind,
+            counts: view.counts.get(&id).cloned(),
         }
     });
     let racks: Vec<_> = racks.collect();
@@ -73,6 +74,8 @@ pub fn overview(tx: &mut Tx<'_>) -> Result<v1::OverviewResponse, OperationError>
 struct View {
     keys: BTreeMap<RackId, String>,
     connected: HashSet<RackId>,
+    /// Of those that are there and told them.
+    counts: BTreeMap<RackId, v1::RackCounts>,
     said: BTreeMap<(RackId, String), Said>,
     /// What region itself could not build.
     refused: BTreeMap<(RackId, String), RefusedScope>,
@@ -82,14 +85,16 @@ impl View {
     fn load(tx: &mut Tx<'_>) -> Result<Self, OperationError> {
         let keys = rack::all(tx)?.into_iter().map(|rack| (rack.id.cast(), rack.key)).collect();
         let sessions = sessions::load_all(tx.conn)?;
-        let connected = sessions.iter().filter(|row| row.connected);
-        let connected = connected.filter_map(|row| row.ids()).map(|(rack, _)| rack).collect();
+        let there = || sessions.iter().filter(|row| row.connected);
+        let connected = there().filter_map(|row| row.ids()).map(|(rack, _)| rack).collect();
+        let counts = there().filter_map(|row| Some((row.ids()?.0, session::counts(row)?)));
+        let counts = counts.map(|(rack, counts)| (rack, (&counts).into())).collect();
         let said = scopes::said(tx.conn)?;
         let said = said.into_iter().map(|said| ((said.rack, said.scope.clone()), said)).collect();
         let refused = refused_scopes::load_all(tx.conn)?;
         let place = |one: RefusedScope| ((one.rack, one.scope.clone()), one);
         let refused = refused.into_iter().map(place).collect();
-        Ok(Self { keys, connected, said, refused })
+        Ok(Self { keys, connected, counts, said, refused })
     }
 
     /// These, and those that could not be built: what was built last is no answer to what is wanted now.
@@ -252,6 +257,7 @@ mod tests {
             let view = View {
                 keys: BTreeMap::new(),
                 connected: connected.then_some(rack).into_iter().collect(),
+                counts: BTreeMap::new(),
                 said: said.into_iter().map(|said| ((rack, "dhcp/x".into()), said)).collect(),
                 refused: BTreeMap::new(),
             };

@@ -1,12 +1,17 @@
 //! Every rack with all that is known of it: who it is, whether it is there, what its services do, how far each of its scopes is.
 
+use common::report::RackCounts;
 use plan::Rack;
 use prost::Message;
 use proto::v1::{self, Progress};
 use std::collections::HashMap;
+use uuid::Uuid;
 
-use super::{OperationError, Tx, convergence, list::list};
-use crate::db::sessions;
+use super::{OperationError, Tx, convergence, list::list, session};
+use crate::{
+    auth::{Verb, authorise},
+    db::sessions,
+};
 
 #[derive(Clone, Debug)]
 pub struct Member {
@@ -15,6 +20,8 @@ pub struct Member {
     pub services: Vec<v1::ServiceStatus>,
     pub interfaces: Vec<v1::RackInterface>,
     pub scopes: Vec<v1::ScopeProgress>,
+    /// None: they are not known, for the rack is away or told none.
+    pub counts: Option<RackCounts>,
 }
 
 impl Member {
@@ -74,9 +81,18 @@ pub fn fleet(tx: &mut Tx<'_>) -> Result<Vec<Member>, OperationError> {
             services: services.items,
             interfaces: interfaces.items,
             scopes: scopes.remove(&key).unwrap_or_default(),
+            counts: session.as_ref().and_then(session::counts),
             rack,
             key,
         }
     };
     Ok(racks.into_iter().map(member).collect())
+}
+
+/// Of each open stream, how many offers its rack has made since it was started; of a rack that does not tell, nothing.
+pub fn offers(tx: &mut Tx<'_>) -> Result<HashMap<Uuid, u64>, OperationError> {
+    authorise(tx.actor, "convergence", Verb::Overview)?;
+    let told = sessions::counts(tx.conn)?.into_iter();
+    let offers = told.filter_map(|(own, counts)| Some((own, session::decoded(&counts)?.offers)));
+    Ok(offers.collect())
 }

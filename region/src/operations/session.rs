@@ -2,7 +2,7 @@
 
 use common::{
     Epoch, Generation, Objection, RackId,
-    report::{FactClass, ScopeStatus, Verdict},
+    report::{FactClass, RackCounts, ScopeStatus, Verdict},
 };
 use proto::v1;
 use std::collections::{BTreeMap, BTreeSet};
@@ -76,6 +76,7 @@ fn open_in(tx: &mut Tx<'_>, opening: &Opening) -> Result<Opened, OperationError>
             last_seen: tx.now.micros(),
             services: prost::Message::encode_to_vec(&state.services.unwrap_or_default()),
             interfaces: prost::Message::encode_to_vec(&state.interfaces.unwrap_or_default()),
+            counts: state.counts.map(|counts| encoded(&counts.into())),
         },
     )?;
     let key = rack::connected(tx, opening.rack, &hello.version, &opening.address)?;
@@ -173,7 +174,22 @@ fn missing(
     Ok(wanted.into_iter().filter(is_new).chain(strays).collect())
 }
 
-/// What has changed of the rack's own state.
+/// As they are kept: of a size that a rack cannot choose.
+pub(crate) fn encoded(counts: &RackCounts) -> Vec<u8> {
+    prost::Message::encode_to_vec(&v1::RackCounts::from(counts))
+}
+
+/// None: they are not known, for the rack is away or told none.
+pub(crate) fn counts(row: &SessionRow) -> Option<RackCounts> {
+    row.counts.as_deref().filter(|_| row.connected).and_then(decoded)
+}
+
+pub(crate) fn decoded(counts: &[u8]) -> Option<RackCounts> {
+    let read = <v1::RackCounts as prost::Message>::decode(counts);
+    read.ok().map(Into::into)
+}
+
+/// What has changed of the rack's own state, but for its counts, which are kept with the next sign of life.
 pub async fn note_state(
     region: &Region,
     rack: RackId,

@@ -74,6 +74,7 @@ impl Racks {
             .map_err(|_| Status::invalid_argument("hello.incarnation: must be a UUID"))?;
         let (id, published) = (Uuid::now_v7(), self.region.configurations.published());
         let from_where = address.ip().to_canonical().to_string();
+        let counts = hello.state.as_ref().and_then(|state| state.counts.clone()).map(Into::into);
         let opening =
             session::Opening { rack, session: id, incarnation, address: from_where, hello };
         let opened = session::open(&self.region, opening).await.map_err(|error| {
@@ -89,7 +90,7 @@ impl Racks {
         let (reply, replies) = mpsc::channel(REPLIES);
         let recorded = Acknowledgements::default();
         let end = self.region.tasks.shutdown().child_token();
-        self.region.racks.enter(rack, Entry { id, requests, end: end.clone() });
+        self.region.racks.enter(rack, Entry { id, requests, end: end.clone(), counts });
         let stream = Stream {
             racks: self.clone(),
             rack,
@@ -179,11 +180,7 @@ impl Stream {
 
     async fn handle(&self, message: v1::FromRack, back: &Back) -> Result<(), StreamError> {
         match message.message {
-            Some(from_rack::Message::State(state)) => {
-                session::note_state(&self.racks.region, self.rack, self.session, state).await?;
-                self.racks.region.configurations.hear();
-                Ok(())
-            }
+            Some(from_rack::Message::State(state)) => Ok(self.note(state).await?),
             Some(from_rack::Message::Facts(facts)) => self.take_in(facts, &back.recorded).await,
             Some(from_rack::Message::Answer(answer)) => {
                 self.pending.answer(answer.id, answer_from_wire(answer));
@@ -199,6 +196,19 @@ impl Stream {
             // A kind of message that a later version knows.
             None => Ok(()),
         }
+    }
+
+    async fn note(&self, mut state: v1::RackState) -> Result<(), OperationError> {
+        let region = &self.racks.region;
+        if let Some(counts) = state.counts.take() {
+            region.racks.note_counts(self.rack, self.session, counts.into());
+        }
+        // They come every few seconds, and mostly alone.
+        if state != v1::RackState::default() {
+            session::note_state(region, self.rack, self.session, state).await?;
+            region.configurations.hear();
+        }
+        Ok(())
     }
 
     async fn take_in(

@@ -1,7 +1,7 @@
-//! Which racks are there: this process speaks for the streams that it holds, and closes those that nobody has spoken for.
+//! Which racks are there, and what they count: this process speaks for the streams that it holds, and closes those that nobody has spoken for.
 
 use common::Timestamp;
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use super::Context;
 use crate::{
@@ -15,13 +15,16 @@ const SILENCE: Duration = Duration::from_secs(15);
 
 pub async fn run(context: Context) -> Result<(), OperationError> {
     let (region, now) = (&context.region, context.region.clock.now());
-    let own: Vec<_> = region.racks.sessions();
+    let (own, counts) = (region.racks.sessions(), region.racks.counts());
+    let counts: HashMap<_, _> =
+        counts.iter().map(|(session, counts)| (*session, session::encoded(counts))).collect();
     if !own.is_empty() {
         // No event, so nobody is rung.
         let touch = move |conn: &mut Conn| -> Result<Vec<_>, DbError> {
             let mut closed = Vec::new();
             for (rack, session) in &own {
-                if !sessions::touch(conn, *session, now)? {
+                let counts = counts.get(session).map(Vec::as_slice);
+                if !sessions::touch(conn, *session, now, counts)? {
                     closed.push((*rack, *session));
                 }
             }

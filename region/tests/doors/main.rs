@@ -7,6 +7,7 @@ mod boot_files;
 mod boots;
 mod certificates;
 mod configurations;
+mod counts;
 mod departures;
 mod facts;
 mod machines;

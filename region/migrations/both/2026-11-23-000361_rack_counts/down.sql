@@ -1,0 +1,1 @@
+ALTER TABLE rack_sessions DROP COLUMN counts;

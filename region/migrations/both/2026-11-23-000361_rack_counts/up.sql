@@ -1,0 +1,2 @@
+-- `v1::RackCounts`, as the rack told them last; null: it told none.
+ALTER TABLE rack_sessions ADD COLUMN counts BYTEA;
