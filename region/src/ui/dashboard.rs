@@ -131,13 +131,26 @@ fn numbers(members: &[Member], leases: u64, past: &[Counts]) -> Vec<Number> {
     };
     let counted = |name, of: fn(&Counts) -> u64| {
         let values: Vec<u64> = past.iter().map(of).collect();
-        let sum = words::number(i128::from(values.iter().sum::<u64>()));
-        Number { name, value: sum, note: since.clone(), past: Spark::of(&values) }
+        let sum: i128 = values.iter().copied().map(i128::from).sum();
+        Number { name, value: words::number(sum), note: since.clone(), past: Spark::of(&values) }
+    };
+    let silent = members().filter(|member| member.rack.connected && member.counts.is_none());
+    let offers = counted("Offers made", |counts| counts.offers);
+    let offers = match silent.count() {
+        0 => offers,
+        silent if silent == connected => plain(
+            "Offers made",
+            "not known".into(),
+            "racks of an earlier version do not count them".into(),
+        ),
+        1 => Number { note: format!("{}, without 1 rack", offers.note), ..offers },
+        silent => Number { note: format!("{}, without {silent} racks", offers.note), ..offers },
     };
     vec![
         plain("Racks connected", connected.to_string(), format!("of {}", members().count())),
         plain("Racks that refuse", refusing.to_string(), "a configuration".into()),
         plain("Active leases", words::number(i128::from(leases)), "bound and not over".into()),
+        offers,
         counted("Leases given", |counts| counts.leases),
         counted("Events", |counts| counts.events),
     ]

@@ -26,6 +26,7 @@ mod machines;
 mod map;
 mod multipart;
 mod options;
+mod outbox;
 mod own;
 mod preview;
 mod query;

@@ -13,6 +13,7 @@ use super::{
     export::Format,
     frame::{self, Frame},
     history::{self, Change},
+    outbox,
     query::Query,
     visitor::Visitor,
     words::{self, Moment},
@@ -49,6 +50,7 @@ struct RackRow {
     link: Cell,
     generation: String,
     lag: Cell,
+    outbox: Cell,
     applied: Cell,
     services: Vec<(Tone, String)>,
     version: String,
@@ -104,6 +106,7 @@ pub(super) fn reasons(member: &Member, now: Timestamp) -> Vec<(Tone, String, Str
         };
         reasons.push((tone, format!("{}:", service.name), service.detail.clone()));
     }
+    reasons.extend(outbox::reason(member.counts.as_ref()));
     reasons
 }
 
@@ -159,6 +162,7 @@ fn row(member: &Member, services: &[String], now: Timestamp) -> RackRow {
         link,
         generation: member.wanted().to_string(),
         lag: lag(member),
+        outbox: outbox::cell(member.counts.as_ref()),
         applied,
         services: services.iter().map(|name| service(member, name)).collect(),
         version: member.rack.version.clone(),
@@ -274,6 +278,7 @@ struct RackPage {
     pairs: Vec<Pair>,
     scopes: Vec<(String, Cell, String, String)>,
     services: Vec<(String, Tone, String, String)>,
+    counts: Vec<(&'static str, String)>,
     interfaces: Vec<(String, String, Cell, String)>,
     changes: Vec<Change>,
     actions: Actions,
@@ -319,6 +324,7 @@ pub(super) async fn detail(
         pairs: super::cells::pairs(resource.kind(), &item, now),
         scopes: member.scopes.iter().map(scope).collect(),
         services: member.services.iter().map(of_service).collect(),
+        counts: outbox::lines(member.counts.as_ref()),
         interfaces: member.interfaces.iter().map(interface).collect(),
         changes,
         actions: Actions::of(
@@ -362,6 +368,7 @@ mod tests {
                 services: Vec::new(),
                 interfaces: Vec::new(),
                 scopes: scopes.iter().map(scope).collect(),
+                counts: None,
             };
             let (Cell::Muted(said) | Cell::Text(said)) = lag(&member) else { panic!("no lag") };
             assert_eq!(said, expected);

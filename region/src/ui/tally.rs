@@ -1,9 +1,12 @@
 //! What happened in each of the last minutes, as this process heard it; of the time before it started nothing is known.
+//!
+//! Events are heard of as they are written, whichever region writes them. Offers are no events: racks count them, each region keeps in the database what its
+//! racks say, and every process looks there for what was added. So each knows of all racks, up to a quarter of a minute late.
 
 use askama::{Template, filters::HtmlSafe};
 use common::Timestamp;
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -11,12 +14,16 @@ use std::{
 use crate::{
     Region,
     events::{Event, FollowError, Follower},
+    operations::{fleet, rack},
 };
-use runtime::backoff::Backoff;
+use runtime::{backoff::Backoff, telemetry::Causes};
+use uuid::Uuid;
 
 /// An hour, one value a minute.
 const MINUTES: usize = 60;
 const MINUTE: i64 = 60 * 1_000_000;
+/// Between two looks at what racks have counted, which they tell as often.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// Shared by all pages; one task writes.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +33,8 @@ pub(super) struct Tally(Arc<Mutex<Minutes>>);
 pub(super) struct Counts {
     pub(super) events: u64,
     pub(super) leases: u64,
+    /// Of the racks that tell.
+    pub(super) offers: u64,
 }
 
 #[derive(Debug, Default)]
@@ -33,6 +42,8 @@ struct Minutes {
     /// The minute of the last entry.
     newest: i64,
     counts: VecDeque<Counts>,
+    /// How many offers each stream's rack had made at the last look.
+    offers: HashMap<Uuid, u64>,
 }
 
 impl Tally {
@@ -43,6 +54,7 @@ impl Tally {
         tasks.spawn("console tally", async move {
             tokio::select! {
                 () = own.listen(&region) => {}
+                () = own.watch_offers(&region) => {}
                 () = shutdown.cancelled() => {}
             }
         });
@@ -67,6 +79,16 @@ impl Tally {
                 Ok(event) => self.minutes().count(&event),
                 Err(error) => return error,
             }
+        }
+    }
+
+    async fn watch_offers(&self, region: &Region) {
+        loop {
+            match region.read(&rack::system(), fleet::offers).await {
+                Ok(offers) => self.minutes().count_offers(offers, region.clock.now()),
+                Err(error) => tracing::debug!(error = %Causes(&error), "offers are counted later"),
+            }
+            tokio::time::sleep(LOOK).await;
         }
     }
 
@@ -96,6 +118,18 @@ impl Minutes {
         if let Some(counts) = place.and_then(|place| self.counts.get_mut(place)) {
             counts.events += 1;
             counts.leases += u64::from(event.name == "lease.bound");
+        }
+    }
+
+    /// What a stream begins with was made before, and is nothing new: at nobody knows which time.
+    fn count_offers(&mut self, now: HashMap<Uuid, u64>, at: Timestamp) {
+        let before = |stream: &Uuid, total: u64| self.offers.get(stream).map_or(total, |own| *own);
+        let new = now.iter().map(|(own, total)| total.saturating_sub(before(own, *total)));
+        let new = new.fold(0, u64::saturating_add);
+        self.offers = now;
+        self.reach(minute(at));
+        if let Some(counts) = self.counts.back_mut() {
+            counts.offers = counts.offers.saturating_add(new);
         }
     }
 
@@ -170,6 +204,31 @@ mod tests {
         assert_eq!((minutes.counts.len(), counts(&minutes)[0]), (60, 0));
         minutes.reach(1_000_000_000);
         assert_eq!((minutes.counts.len(), minutes.newest), (60, 1_000_000_000));
+    }
+
+    #[test]
+    fn offers_are_what_a_rack_has_added_since_the_last_look() {
+        let mut minutes = Minutes::default();
+        // In which minute, what each stream's rack has counted, and what is shown then.
+        for (at, totals, expected) in [
+            (0, &[(1, 500)][..], &[0][..]),
+            (0, &[(1, 503)], &[3]),
+            (1, &[(1, 510), (2, 90)], &[3, 7]),
+            (1, &[(1, 510), (2, 91)], &[3, 8]),
+            // The rack started anew, or only its stream did.
+            (2, &[(1, 510), (3, 40)], &[3, 8, 0]),
+            (2, &[(1, 4), (3, 41)], &[3, 8, 1]),
+            (2, &[(1, 6), (3, 41)], &[3, 8, 3]),
+            // Nobody tells any more; and somebody who tells nonsense.
+            (3, &[], &[3, 8, 3, 0]),
+            (3, &[(1, 0), (2, 0)], &[3, 8, 3, 0]),
+            (3, &[(1, u64::MAX), (2, u64::MAX)], &[3, 8, 3, u64::MAX]),
+        ] {
+            let totals = totals.iter().map(|(stream, total)| (Uuid::from_u128(*stream), *total));
+            minutes.count_offers(totals.collect(), Timestamp::from_seconds(60 * at));
+            let shown: Vec<u64> = minutes.counts.iter().map(|counts| counts.offers).collect();
+            assert_eq!(shown, expected, "in minute {at}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod boots;
 mod browser;
 mod bulk;
 mod concerned;
+mod counts;
 mod live;
 mod pages;
 mod parity;
