@@ -58,6 +58,10 @@ struct SubnetPage {
 }
 
 impl SubnetPage {
+    fn is_chosen(&self, cell: &MapCell) -> bool {
+        self.chosen.as_ref().is_some_and(|chosen| chosen.cell.ip == cell.ip)
+    }
+
     fn share(&self) -> u64 {
         (self.held * 100 / self.dynamic.max(1)).min(100)
     }

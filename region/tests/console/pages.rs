@@ -262,6 +262,11 @@ async fn a_lease_shows_in_its_subnets_map() {
             "{page}"
         );
         assert!(page.contains("1 of 100"), "{page}");
+        assert!(!page.contains("aria-current=\"true\""), "{page}");
+        let page = browser.get("/subnets/10.0.0.0/24?a=10.0.0.150").await.body;
+        let cell = page.split("<a class=\"l\"").nth(1).unwrap().split('>').next().unwrap();
+        assert!(cell.contains("aria-current=\"true\""), "{cell}");
+        assert_eq!(page.matches("aria-current=\"true\"").count(), 1);
         let overview = browser.get("/").await.body;
         assert!(overview.contains("1 <span class=\"muted\">of 100"), "{overview}");
         let subnets = browser.get("/subnets").await.body;
@@ -289,6 +294,12 @@ async fn one_box_finds_what_has_a_name() {
             let answer = browser.get(&format!("/find?q={}", form(typed))).await;
             assert_eq!(answer.leads_to(), expected, "{typed}");
         }
+        // What was found otherwise than by its name says by what.
+        world.lease("10.0.0.151", "kestrel-2").await;
+        let found = browser.get("/find?q=kestrel").await.body;
+        assert!(found.contains("lease, kestrel-2</td>"), "{found}");
+        let none = browser.get("/find?q=a%26b").await.body;
+        assert!(none.contains("/events?filter=key~a%26b"), "{none}");
         let json = browser.get("/find?as=json&q=dc1").await.body;
         let json: serde_json::Value = serde_json::from_str(&json).unwrap();
         let pages: Vec<_> = json.as_array().unwrap().iter().map(|hit| &hit["page"]).collect();
