@@ -64,6 +64,7 @@ impl Browser {
             "--headless",
             "--no-sandbox",
             "--disable-gpu",
+            "--hide-scrollbars",
             "--disable-dev-shm-usage",
             "--disable-quic",
             "--no-first-run",
@@ -176,6 +177,18 @@ impl Browser {
         let element = self.find("css selector", selector)?;
         let path = file.display().to_string();
         self.post(&format!("/element/{element}/value"), &json!({"text": path})).map(drop)
+    }
+
+    /// Whatever is asked from now on is answered this much later.
+    pub fn slow_down(&self, latency: Duration) -> anyhow::Result<()> {
+        let unlimited = -1;
+        let line = json!({
+            "offline": false,
+            "latency": latency.as_millis(),
+            "downloadThroughput": unlimited,
+            "uploadThroughput": unlimited,
+        });
+        self.devtools("Network.emulateNetworkConditions", line).map(drop)
     }
 
     /// From the next page on; `script` still looks.

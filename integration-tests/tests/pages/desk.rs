@@ -3,7 +3,7 @@
 use hostler_integration_tests::{
     browser::{self, Browser, SOON},
     lab::{
-        Cable, Lab,
+        Cable, Lab, Node,
         centre::{Centre, MANAGEMENT, Wishes},
         run, until,
     },
@@ -13,9 +13,13 @@ use std::fs::{self, File};
 pub(crate) const NAME: &str = "mira";
 pub(crate) const PASSWORD: &str = "correct horse battery";
 
+/// Between the desk and the management network.
+const CABLE: &str = "eth0";
+
 pub(crate) struct Desk {
     // Goes before the namespaces that it runs in.
     pub(crate) browser: Browser,
+    node: Node,
     pub(crate) centre: Centre,
 }
 
@@ -35,9 +39,14 @@ impl Desk {
         node.run(&["sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1"])?;
         let addresses = &["198.18.0.100/24"];
         let cable = Cable { on: &centre.switches, switch: MANAGEMENT, addresses };
-        centre.lab.plug(&node, "eth0", cable)?;
+        centre.lab.plug(&node, CABLE, cable)?;
         let browser = Browser::open(&centre.lab, &node)?;
-        Ok(Some(Self { browser, centre }))
+        Ok(Some(Self { browser, node, centre }))
+    }
+
+    /// The desk's cable is pulled, or plugged in again.
+    pub(crate) fn cable(&self, state: &str) -> anyhow::Result<()> {
+        self.node.run(&["ip", "link", "set", CABLE, state]).map(drop)
     }
 
     pub(crate) fn sign_in(&self) -> anyhow::Result<()> {

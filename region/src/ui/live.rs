@@ -39,6 +39,9 @@ const PACE: Duration = Duration::from_millis(250);
 /// What each open page adds to everybody's pace once there are many: each message makes a page ask for itself again.
 const PACE_OF_ONE: Duration = Duration::from_millis(10);
 
+/// While there is nothing to tell. A page that misses two of them takes its line for dead.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
+
 /// The pages that are open now.
 #[derive(Clone, Default)]
 pub(super) struct Audience(Arc<AtomicU32>);
@@ -110,7 +113,9 @@ pub(super) async fn events(
             () = shutdown.cancelled() => {}
         }
     });
-    Ok(Sse::new(ReceiverStream::new(from)).keep_alive(KeepAlive::default()))
+    let alive = Event::default().event("alive").data("on");
+    let keep_alive = KeepAlive::new().interval(SIGN_OF_LIFE).event(alive);
+    Ok(Sse::new(ReceiverStream::new(from)).keep_alive(keep_alive))
 }
 
 /// What a page asks for that shows how far racks are; events of that begin with it.

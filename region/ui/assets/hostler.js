@@ -167,16 +167,19 @@
   });
 
   /* Live: the stream says what kinds changed; the page is asked for again and its parts are replaced. A row never moves under the pointer.
-     The indicator never claims more than is known: "live" only while the stream stands and the page shows what it told of last. */
+     The indicator never claims more than is known: "live" only while the stream stands and the page shows what it told of, or did a second ago. */
   const live = $('[data-live]'), topics = document.body.dataset.topics;
   let shown = '';
   const say = (state, text) => { if (live && shown !== text) { shown = text; live.dataset.live = state; live.textContent = text; } };
-  let paused = 0, lost = 0, behind = 0, stale = false, busy = false, waiting = new Map(), told = 0;
+  /* Since when: `stale` of news that the page has not asked for yet, `asked` of those that are on their way. */
+  let paused = 0, lost = 0, stale = 0, asked = 0, busy = false, waiting = new Map(), told = 0, later;
   const tell = () => {
+    const behind = asked || stale, soon = behind + 1000 - Date.now();
+    clearTimeout(later);
     if (lost) say('off', 'disconnected since ' + clock(new Date(lost)));
     else if (paused) say('wait', 'paused since ' + clock(new Date(paused)));
-    else if (behind) say('resumed', 'catching up since ' + clock(new Date(behind)));
-    else say('live', 'live');
+    else if (behind && soon <= 0) say('resumed', 'catching up since ' + clock(new Date(behind)));
+    else { say('live', 'live'); if (behind) later = setTimeout(tell, soon); }
   };
   /* For who does not see the rows come: one sentence, at most every ten seconds. */
   const announce = (count, part) => {
@@ -208,7 +211,7 @@
   };
   document.addEventListener('pointerout', e => { const part = e.target.closest?.('[data-part]'); if (part && !part.contains(e.relatedTarget) && waiting.has(part)) setTimeout(join, 0); });
   const fetched = async () => {
-    const answer = await fetch(location.href, { headers: { 'x-part': 'live' } });
+    const answer = await fetch(location.href, { headers: { 'x-part': 'live' }, signal: AbortSignal.timeout(30000) });
     if (answer.redirected && new URL(answer.url).pathname === '/sign-in') { location.reload(); return; }
     if (!answer.ok) throw new Error(answer.status);
     const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
@@ -220,11 +223,13 @@
     chip();
   };
   const refresh = async () => {
-    stale = true;
-    if (paused || lost || document.hidden || busy) return;
-    busy = true; stale = false;
+    stale ||= Date.now();
+    if (paused || lost || document.hidden || busy) return tell();
+    busy = true; asked = stale; stale = 0;
     const began = Date.now();
-    try { await fetched(); if (!stale) behind = 0; } catch { stale = true; behind ||= began; }
+    tell();
+    try { await fetched(); } catch { stale = asked; }
+    asked = 0;
     tell();
     /* A region that is slow to answer is asked less often. */
     setTimeout(() => { busy = false; if (stale) refresh(); }, Math.max(500, 4 * (Date.now() - began)));
@@ -235,19 +240,32 @@
   if (topics && live) {
     /* A boot that goes on grows without a word of it. */
     setInterval(() => { if ($('[data-growing]')) refresh(); }, 1000);
-    const source = new EventSource(`/live?topics=${encodeURIComponent(topics)}&after=${encodeURIComponent(document.body.dataset.cursor)}`);
-    let grey;
-    source.addEventListener('live', () => {
-      clearTimeout(grey); document.body.classList.remove('away');
-      if (lost) { behind ||= lost; lost = 0; refresh(); }
+    /* Region says something every few seconds; a line that is dead says nothing, of which a browser knows nothing either. */
+    const SILENT = 12000;
+    let source, cursor = document.body.dataset.cursor, heard = Date.now(), watch, grey;
+    const lose = since => {
+      if (!lost) { lost = since; grey = setTimeout(() => document.body.classList.add('away'), 30000); }
       tell();
-    });
-    source.addEventListener('changed', refresh);
-    source.addEventListener('reset', () => { source.close(); location.reload(); });
-    source.onerror = () => {
-      if (!lost) { lost = Date.now(); grey = setTimeout(() => document.body.classList.add('away'), 30000); }
-      tell();
-      if (source.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 5000);
     };
+    const wait = () => { clearTimeout(watch); watch = setTimeout(() => { source.close(); lose(heard); open(); }, SILENT); };
+    const hear = e => { heard = Date.now(); cursor = e.lastEventId || cursor; wait(); };
+    const open = () => {
+      source = new EventSource(`/live?topics=${encodeURIComponent(topics)}&after=${encodeURIComponent(cursor)}`);
+      source.addEventListener('live', e => {
+        hear(e);
+        clearTimeout(grey); document.body.classList.remove('away');
+        if (lost) { stale ||= lost; lost = 0; refresh(); }
+        tell();
+      });
+      source.addEventListener('alive', hear);
+      source.addEventListener('changed', e => { hear(e); refresh(); });
+      source.addEventListener('reset', () => { source.close(); location.reload(); });
+      source.onerror = () => {
+        lose(Date.now());
+        if (source.readyState === EventSource.CLOSED) { clearTimeout(watch); setTimeout(() => location.reload(), 5000); }
+      };
+      wait();
+    };
+    open();
   }
 })();
