@@ -95,11 +95,7 @@ const ON_CREATE: &[Refusal] = &[
         &[
             ["lease_seconds", "5", "must be from 10 seconds to 31536000 (a year)"],
             ["next_server", "2001:db8::1", "must be an IPv4 address"],
-            [
-                "options",
-                "lease-time=60",
-                "\"lease-time=60\" lease-time is computed for each reply; it cannot be set",
-            ],
+            ["options", "lease-time=60", "lease-time is computed for each reply; it cannot be set"],
         ],
     ),
     (
@@ -174,7 +170,7 @@ const ON_CREATE: &[Refusal] = &[
             [
                 "loaders",
                 "x86=k",
-                "\"x86=k\" has an architecture that must be one of bios, uefi-ia32, uefi-x64, uefi-arm32, uefi-arm64, uefi-riscv64, uefi-loongarch64, ppc64-open-firmware, ppc64-opal, s390x",
+                "has an architecture that must be one of bios, uefi-ia32, uefi-x64, uefi-arm32, uefi-arm64, uefi-riscv64, uefi-loongarch64, ppc64-open-firmware, ppc64-opal, s390x",
             ],
         ],
     ),
