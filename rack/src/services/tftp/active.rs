@@ -1,9 +1,7 @@
 //! The transfers that are open: found by their client, bounded for each client and in all.
 
-use nix::sys::socket::{setsockopt, sockopt::SndBuf};
 use std::{
     collections::{HashMap, VecDeque},
-    io,
     net::{IpAddr, SocketAddr, UdpSocket},
     time::Instant,
 };
@@ -11,7 +9,7 @@ use std::{
 use super::{
     blocks::Blocks,
     packet::Options,
-    transfer::{Ending, Terms, Transfer},
+    transfer::{Ending, Transfer},
 };
 use crate::services::{boot_events, limits::Limits};
 
@@ -38,24 +36,6 @@ pub(super) struct Client {
     pub(super) local: IpAddr,
 }
 
-impl Client {
-    /// One that hears nobody else, and takes a whole window at once: the kernel counts a block as twice its bytes or more, and of a socket that is full the
-    /// end of every window would be lost.
-    pub(super) fn socket(&self, terms: &Terms) -> io::Result<UdpSocket> {
-        let socket = UdpSocket::bind((self.local, 0))?;
-        socket.connect(self.peer)?;
-        socket.set_nonblocking(true)?;
-        if terms.window_bytes() > USUAL {
-            // It grants twice what is asked, and less than that where the system says so; then the end is sent again.
-            setsockopt(&socket, SndBuf, &(2 * terms.window_bytes()))?;
-        }
-        Ok(socket)
-    }
-}
-
-/// What the buffer that a socket has by default takes in any case.
-const USUAL: usize = 32 << 10;
-
 /// Where a transfer is: its place, and a number that the next one in that place does not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Key {
@@ -69,7 +49,7 @@ impl Key {
     }
 }
 
-/// A transfer takes a socket, less than a KiB, and while it sends a buffer of 64 KiB. A booting machine has one open, seldom two; several may
+/// A transfer takes a socket, less than a KiB, and while it sends a buffer of 64 KiB or its window. A booting machine has one open, seldom two; several may
 /// come from one address where it is translated.
 pub(super) const LIMITS: Limits = Limits { in_all: 4096, per_client: 32 };
 

@@ -16,8 +16,8 @@ use super::{
 };
 use crate::services::boot_files::Content;
 
-/// Read at once, so that few small blocks cost a system call of their own, and no large window costs more memory than this.
-const READ_AHEAD: usize = 64 << 10;
+/// Read at once where blocks are small, so that few of them cost a system call of their own.
+const READ_AHEAD: u64 = 64 << 10;
 /// What one datagram may carry in IPv4, rounded down: also the most that the kernel takes for one segmented send.
 const DATAGRAM: usize = 65_000;
 /// Segments of one send; UDP_MAX_SEGMENTS of the oldest kernels that have them.
@@ -52,25 +52,6 @@ impl Blocks {
         first: u64,
         last: u64,
     ) -> io::Result<()> {
-        let at_once = (READ_AHEAD / usize::from(terms.block_size)).max(1);
-        let mut first = first;
-        while first <= last {
-            let until = last.min(first + at_once as u64 - 1);
-            if self.send_loaded(socket, terms, first, until)? == Sent::NoRoom {
-                break;
-            }
-            first = until + 1;
-        }
-        Ok(())
-    }
-
-    fn send_loaded(
-        &mut self,
-        socket: &UdpSocket,
-        terms: &Terms,
-        first: u64,
-        last: u64,
-    ) -> io::Result<Sent> {
         let (start, _) = terms.place(first);
         let (last_start, last_length) = terms.place(last);
         let length = (last_start - start) as usize + last_length;
@@ -79,7 +60,8 @@ impl Blocks {
         let bytes = &self.buffer[within..within + length];
         if first == last {
             let head = data_head(first);
-            return Ok(transmit(socket, &[IoSlice::new(&head), IoSlice::new(bytes)], &[])?);
+            transmit(socket, &[IoSlice::new(&head), IoSlice::new(bytes)], &[])?;
+            return Ok(());
         }
         let whole = DATA_HEAD + usize::from(terms.block_size);
         let group =
@@ -95,10 +77,10 @@ impl Blocks {
                 rest = after;
             }
             if send_group(socket, &pieces, whole, &mut self.segmented)? == Sent::NoRoom {
-                return Ok(Sent::NoRoom);
+                break;
             }
         }
-        Ok(Sent::All)
+        Ok(())
     }
 
     fn load(&mut self, start: u64, length: usize) -> io::Result<()> {
@@ -107,7 +89,7 @@ impl Blocks {
             return Ok(());
         }
         let left = self.content.size().saturating_sub(start);
-        let ahead = left.min(READ_AHEAD.max(length) as u64);
+        let ahead = left.min(READ_AHEAD.max(length as u64));
         self.buffer.resize(ahead as usize, 0);
         self.start = start;
         self.content.read(&mut self.buffer, start).inspect_err(|_| self.buffer.clear())

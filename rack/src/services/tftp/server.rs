@@ -259,9 +259,11 @@ impl Server {
         content: Content,
     ) -> io::Result<()> {
         let now = self.now;
+        let socket = UdpSocket::bind((client.local, 0))?;
+        socket.connect(client.peer)?;
+        socket.set_nonblocking(true)?;
         let size = content.size();
         let (terms, options) = Terms::negotiate(&asked, size);
-        let socket = client.socket(&terms)?;
         let (transfer, step) = Transfer::new(terms, !options.is_empty(), now);
         let fetch = Fetch {
             protocol: Protocol::Tftp,

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use super::packet::{Options, PLAIN_BLOCK};
 use crate::services::boot_events::Failure;
 
-/// Of one window, in bytes: a client that reads meanwhile takes it with the buffer that its system gives it. Of 128 KiB the end is lost now and then.
-const WINDOW_BYTES: u32 = 96 << 10;
+/// Of one window, in bytes: what a client's socket takes at once with the system's usual buffer, beyond which the end of every window is lost.
+const WINDOW_BYTES: u32 = 64 << 10;
 /// Of one window: beyond this nothing is faster, and more is lost at a time.
 const WINDOW_BLOCKS: u16 = 64;
 /// Without the timeout option: what UEFI and iPXE wait, too, or longer.
@@ -57,10 +57,6 @@ impl Terms {
     /// The last block is shorter than the others, and empty when the size is a multiple of theirs.
     fn blocks(&self) -> u64 {
         self.size / u64::from(self.block_size) + 1
-    }
-
-    pub(super) fn window_bytes(&self) -> usize {
-        usize::from(self.block_size) * usize::from(self.window)
     }
 
     /// Where in the file a block begins, and its length; blocks are counted from 1.
