@@ -13,7 +13,7 @@ use super::{
     show,
 };
 use crate::{
-    auth::{Verb, authorise},
+    auth::{Verb, authorise, may_see},
     db::{Conn, DbError, names, stored::Saved},
     events::{self, NewEvent},
     resources::{Namer, Resource},
@@ -168,11 +168,13 @@ pub fn delete<R: Resource>(
     Ok(())
 }
 
-/// What names it, for which it would not be deleted now: a few of each kind.
+/// What names it, for which it would not be deleted now: a few of each kind that this actor may read.
 pub fn named_by<R: Resource>(tx: &mut Tx<'_>, id: &str) -> Result<Vec<Namer>, OperationError> {
     authorise(tx.actor, R::NOUN, Verb::Get)?;
     let saved = find::<R>(tx.conn, id)?;
-    Ok(namers(tx.conn, &saved)?)
+    let mut namers = namers(tx.conn, &saved)?;
+    namers.retain(|namer| may_see(tx.actor, namer.noun));
+    Ok(namers)
 }
 
 fn namers<R: Resource>(conn: &mut Conn, saved: &Saved<R>) -> Result<Vec<Namer>, DbError> {
