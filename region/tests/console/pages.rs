@@ -279,6 +279,28 @@ async fn a_lease_shows_in_its_subnets_map() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_map_of_thousands_says_who_has_an_address_when_it_is_chosen() {
+    on_both(async |world| {
+        world.network().await;
+        world.create("vlan", "fabric=dc1 vid=11").await.unwrap();
+        world.create("subnet", "vrf=default vlan=dc1/11 cidr=10.1.0.0/20").await.unwrap();
+        world.leases("dc1/11", &[("10.1.4.7".into(), "kestrel".into())]).await;
+        let mut browser = world.signed_in("viewer").await;
+        let panel = |page: &str| {
+            let (_, panel) = page.split_once("data-map-panel").unwrap();
+            panel.split_once("</aside>").unwrap().0.to_owned()
+        };
+        let page = browser.get("/subnets/10.1.0.0/20").await.body;
+        assert!(page.contains("aria-label=\"10.1.4.7 leased\"") && page.contains("data-brief"));
+        assert!(!panel(&page).contains("kestrel"), "nothing is chosen yet");
+        let chosen = panel(&browser.get("/subnets/10.1.0.0/20?a=10.1.4.7").await.body);
+        assert!(chosen.contains("leased, kestrel"), "{chosen}");
+        assert!(chosen.contains("href=\"/leases/10.1.4.7\""), "{chosen}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_box_finds_what_has_a_name() {
     on_both(async |world| {
         world.network().await;
